@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fabcore.errors import TraceError
 
 COLUMNS = ("vm", "time_s", "up", "down")
-BATCH_ROWS = 1 << 16  # rows decoded at a time: what bounds a reader's memory
+BATCH_ROWS = 1 << 15  # rows decoded at a time: what bounds a reader's memory
 RATE_LIMIT = 1e15  # B/s; far above any link, and below what would wrap a byte counter in an hour
 _BLOCK_BYTES = 1 << 20
 
