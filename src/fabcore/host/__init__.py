@@ -1,1 +1,1 @@
-"""host."""
+"""host: what this machine's own hypervisor and kernel tell about its instances."""
