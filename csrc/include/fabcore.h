@@ -1,0 +1,321 @@
+/* fabcore's public C API: rings, BARs, the switch driver, the emulated Resource Node.
+ *
+ * Caveats first.
+ *  - A handle belongs to the process that opened it: after fork() the child must open its own.
+ *  - Handles are not locked: one thread at a time per handle, unless a function says otherwise.
+ *    (Bars of an emulated node may be used from several threads: the node locks itself.)
+ *  - A followed ring has one writer; a second fab_ring_create on the same path fails with -EBUSY
+ *    while the first writer lives. Readers never disturb the writer and can be lapped: see `lost`.
+ *  - Register writes are posted. A read through the same bar pushes them, as PCIe does.
+ *  - Files are created with mode 0600: whoever can write the BAR programs the switch.
+ *
+ * Functions return a count or 0, or -errno. Nothing here prints, aborts or allocates after open.
+ */
+#ifndef FABCORE_H
+#define FABCORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fab_atomic.h"
+#include "fab_layout.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FAB_API __attribute__((visibility("default")))
+
+FAB_API uint32_t fab_layout(void); /* FAB_LAYOUT of the library */
+FAB_API const char *fab_version(void);
+
+/* ---- observe: the followed ring ------------------------------------------------------------ */
+
+typedef struct fab_ring fab_ring;
+typedef struct fab_reader fab_reader;
+
+/* Creates (or takes over from a dead writer: records and count are kept) the ring at `path`.
+ * -EINVAL capacity no power of two in 2..2^30; -EBUSY a live writer holds it; -EPROTO another
+ * layout or another capacity; -EEXIST a file that is no ring. */
+FAB_API int fab_ring_create(const char *path, uint64_t capacity, fab_ring **out);
+/* Opens for reading. -EPROTO another layout, -EINVAL no ring, -ENODATA truncated. */
+FAB_API int fab_ring_open(const char *path, fab_ring **out);
+FAB_API void fab_ring_close(fab_ring *ring);
+FAB_API uint64_t fab_ring_capacity(const fab_ring *ring);
+FAB_API uint64_t fab_ring_published(const fab_ring *ring);
+/* Publishes all n records (their seq is set here) and returns n; never waits. -EPERM: opened for
+ * reading. */
+FAB_API int64_t fab_ring_publish(fab_ring *ring, const struct fab_record *records, size_t n);
+
+enum { FAB_FROM_OLDEST = 0, FAB_FROM_NOW = 1 };
+FAB_API int fab_reader_open(fab_ring *ring, int from, fab_reader **out);
+FAB_API void fab_reader_close(fab_reader *reader); /* before fab_ring_close */
+/* Copies up to max records; 0 when there is nothing new. A record that was overwritten before or
+ * while it was copied is counted in `lost`, never returned torn. */
+FAB_API int64_t fab_reader_read(fab_reader *reader, struct fab_record *out, size_t max);
+FAB_API uint64_t fab_reader_lost(const fab_reader *reader);
+FAB_API uint64_t fab_reader_position(const fab_reader *reader); /* index of the next record */
+
+/* ---- switch: the BAR ----------------------------------------------------------------------- */
+
+typedef struct fab_bar fab_bar;
+
+/* target: a PCI device directory or its resourceN file, "shm:NAME/K" or "shm:NAME" (switch 0) =
+ * the file /dev/shm/NAME/K, "uio:N", or any other file path of a memory image. A file or region
+ * with the page magic behind its image gets its writes queued; everything else is plain MMIO.
+ * -ENODEV no such device, -EPROTO another layout, -EOWNERDEAD the node that made it is dead. */
+FAB_API int fab_bar_open(const char *target, fab_bar **out);
+/* Plain memory owned by the caller, who keeps it alive. With the page magic: as above. */
+FAB_API int fab_bar_from_buffer(void *base, size_t bytes, fab_bar **out);
+FAB_API void fab_bar_close(fab_bar *bar);
+FAB_API size_t fab_bar_bytes(const fab_bar *bar); /* of the register space */
+/* The page of an emulated node behind the image, or NULL on hardware and plain buffers. */
+FAB_API struct fab_bar_page *fab_bar_page(const fab_bar *bar);
+/* Register accesses: -ERANGE out of bounds, -EINVAL unaligned, -ENODEV the node behind it is gone
+ * or does not take writes any more. A read waits for this bar's own posted writes. */
+FAB_API int fab_bar_read8(fab_bar *bar, uint64_t off, uint8_t *value);
+FAB_API int fab_bar_read16(fab_bar *bar, uint64_t off, uint16_t *value);
+FAB_API int fab_bar_read32(fab_bar *bar, uint64_t off, uint32_t *value);
+FAB_API int fab_bar_read64(fab_bar *bar, uint64_t off, uint64_t *value);
+FAB_API int fab_bar_write8(fab_bar *bar, uint64_t off, uint8_t value);
+FAB_API int fab_bar_write16(fab_bar *bar, uint64_t off, uint16_t value);
+FAB_API int fab_bar_write32(fab_bar *bar, uint64_t off, uint32_t value);
+FAB_API int fab_bar_write64(fab_bar *bar, uint64_t off, uint64_t value);
+/* Blocks move in 4-byte accesses, with 1- and 2-byte ones at unaligned ends. */
+FAB_API int fab_bar_read_block(fab_bar *bar, uint64_t off, void *out, size_t bytes);
+FAB_API int fab_bar_write_block(fab_bar *bar, uint64_t off, const void *data, size_t bytes);
+FAB_API int fab_bar_flush(fab_bar *bar); /* all posted writes have taken effect */
+/* Register writes posted through this bar so far (for counting a tick's writes). */
+FAB_API uint64_t fab_bar_writes(const fab_bar *bar);
+
+/* A bar whose writes are trapped: in-process nodes and tests. `trap` is called for each write with
+ * the image already mapped at `base`; it stores the value itself (or not) and returns 0 or -errno.
+ */
+typedef int (*fab_trap_fn)(void *context, uint64_t off, uint64_t value, unsigned width);
+FAB_API int fab_bar_trapped(void *base, size_t bytes, fab_trap_fn trap, void *context,
+                            fab_bar **out);
+
+/* ---- switch: the driver -------------------------------------------------------------------- */
+
+typedef struct fab_switch fab_switch;
+
+/* Takes the bar (does not own it). -ENODEV: reads all ones; -EPROTO: no Switchtec device id. */
+FAB_API int fab_switch_open(fab_bar *bar, fab_switch **out);
+FAB_API void fab_switch_close(fab_switch *sw);
+FAB_API fab_bar *fab_switch_bar(fab_switch *sw);
+
+struct fab_switch_info {
+    uint32_t device_id;
+    uint32_t device_version;
+    uint32_t fw_version;
+    uint32_t generation; /* 4, 5, 6: from the ping, not the device id */
+    uint32_t pax_id;
+    uint32_t lanes;
+    char product[25];
+};
+FAB_API int fab_switch_identify(fab_switch *sw, struct fab_switch_info *out);
+
+/* One firmware command. command: 16-bit id; pax: -1 = this switch, else the PAX index it is sent
+ * to. 0 done; -EREMOTEIO: *code is the firmware's return code; -ETIMEDOUT: still in progress after
+ * timeout_ns (fab_switch_set_timeout, default 1 s); -EINTR interrupted (0x100); -ENODEV gone. */
+FAB_API int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in,
+                            size_t in_bytes, void *out, size_t out_bytes, uint32_t *code);
+FAB_API void fab_switch_set_timeout(fab_switch *sw, uint64_t timeout_ns);
+
+enum {
+    FAB_PORT_UNUSED = 0,
+    FAB_PORT_FABRIC = 1,
+    FAB_PORT_MODULE = 2,
+    FAB_PORT_HOST = 3,
+    FAB_PORT_MANAGEMENT = 4
+};
+
+struct fab_port_info {
+    uint8_t port;  /* physical id */
+    uint8_t kind;  /* FAB_PORT_* */
+    uint8_t index; /* module or host index; 0xFF = none */
+    uint8_t pff;
+    uint8_t cfg_lanes;
+    uint8_t neg_lanes;
+    uint8_t gen; /* negotiated rate */
+    uint8_t up;
+    uint8_t peer_switch; /* fabric ports: where the link ends; 0xFF = nowhere */
+    uint8_t peer_port;
+    uint16_t ltssm; /* major in the low byte, minor in the high byte */
+    uint16_t
+        phases; /* 32/64/128/256: the longest weighted round robin the egress offers, 0 = fixed */
+    uint16_t vc_offset; /* of the Virtual Channel capability in config space, 0 = none */
+};
+/* Walks ports by register and firmware command; returns how many. */
+FAB_API int fab_switch_ports(fab_switch *sw, struct fab_port_info *out, size_t max);
+/* Fabric port toward each switch of the chassis (0xFF = itself or unreachable); returns how many.
+ */
+FAB_API int fab_switch_routes(fab_switch *sw, uint8_t *out, size_t max);
+
+struct fab_port_counters {
+    uint64_t time_us;
+    uint64_t egress_posted, egress_completion, egress_nonposted; /* payload bytes, cumulative */
+    uint64_t ingress_posted, ingress_completion, ingress_nonposted;
+};
+FAB_API int fab_switch_counters(fab_switch *sw, const uint8_t *ports, size_t n,
+                                struct fab_port_counters *out);
+
+/* GFMS binding of one function to a host port's logical port. */
+FAB_API int fab_switch_bind(fab_switch *sw, uint8_t host_switch, uint8_t host_port, uint8_t logical,
+                            uint16_t pdfid);
+FAB_API int fab_switch_unbind(fab_switch *sw, uint8_t host_switch, uint8_t host_port,
+                              uint8_t logical, uint16_t pdfid);
+enum { FAB_PORT_DISABLE = 0, FAB_PORT_ENABLE = 1, FAB_PORT_RETRAIN = 2, FAB_PORT_HOT_RESET = 3 };
+FAB_API int fab_switch_port_control(fab_switch *sw, uint8_t port, uint8_t action);
+
+/* Config space of a module function by firmware command 0x8E (at most 4 bytes an access). */
+FAB_API int fab_switch_function_read(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint8_t bytes,
+                                     uint32_t *value);
+FAB_API int fab_switch_function_write(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint8_t bytes,
+                                      uint32_t value);
+
+enum { FAB_ARBITRATION_NONE = 0, FAB_ARBITRATION_MFVC = 1, FAB_ARBITRATION_SHAPER = 2 };
+struct fab_function_info {
+    uint16_t vendor, device;
+    uint16_t total_vfs, num_vfs;
+    uint16_t arbitration;        /* FAB_ARBITRATION_*: what this PF really offers */
+    uint16_t arbitration_offset; /* of the MFVC capability or of the shaper's VSEC */
+    uint16_t ari_offset;
+    uint16_t groups; /* MFVC function groups */
+    uint16_t phases; /* MFVC: longest table offered */
+};
+FAB_API int fab_switch_function_probe(fab_switch *sw, uint16_t pdfid,
+                                      struct fab_function_info *out);
+/* MFVC: puts a function (VF) into a function group, 0..7. */
+FAB_API int fab_switch_function_group(fab_switch *sw, uint16_t pdfid, uint8_t group);
+/* Per-VF shaper: committed and peak rate, B/s; rounded up to the device's unit; peak inf = none. */
+FAB_API int fab_switch_function_shape(fab_switch *sw, uint16_t pdfid, double up_min,
+                                      double down_min, double up_max, double down_max);
+
+/* Arbitration tables by the specification's handshake: write what differs, set Load, wait for the
+ * status bit, select the scheme if it changes, read back. On failure the old table is back in force
+ * and the error is returned (-EIO read back differs, -ETIMEDOUT status bit never cleared).
+ * Returns the number of register writes. entries[i] = ingress port id (port) or group (MFVC). */
+FAB_API int64_t fab_switch_load_port_table(fab_switch *sw, uint8_t port, const uint8_t *entries,
+                                           size_t phases);
+FAB_API int fab_switch_port_table(fab_switch *sw, uint8_t port, uint8_t *entries,
+                                  size_t max); /* -> phases in force, 0 = fixed */
+FAB_API int64_t fab_switch_load_function_table(fab_switch *sw, uint16_t pdfid,
+                                               const uint8_t *entries, size_t phases);
+FAB_API int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *entries, size_t max);
+
+/* ---- switch: the plan ---------------------------------------------------------------------- */
+
+/* A plan names the tables that a tick may change; applying it changes all or none of them. */
+enum { FAB_TARGET_PORT = 0, FAB_TARGET_FUNCTION = 1 };
+struct fab_target {
+    uint8_t kind;
+    uint8_t sw;   /* index into the array of switches */
+    uint8_t port; /* FAB_TARGET_PORT */
+    uint8_t pad;
+    uint16_t pdfid; /* FAB_TARGET_FUNCTION */
+    uint16_t phases;
+};
+struct fab_plan_report {
+    uint64_t writes;
+    uint32_t loaded;     /* tables */
+    int32_t failed;      /* index of the target that failed, -1 = none */
+    int32_t error;       /* its -errno */
+    int32_t rolled_back; /* tables restored; -1: the roll-back itself failed */
+};
+typedef struct fab_plan fab_plan;
+FAB_API int fab_plan_open(fab_switch *const *switches, size_t n_switches,
+                          const struct fab_target *targets, size_t n, fab_plan **out);
+FAB_API void fab_plan_close(fab_plan *plan);
+/* tables: n rows of 256 entries (row i valid for targets[i].phases); changed: n flags, only those
+ * rows are looked at. 0 or -errno of the first failure, after every table touched is back. */
+FAB_API int fab_plan_apply(fab_plan *plan, const uint8_t *tables, const uint8_t *changed,
+                           struct fab_plan_report *report);
+
+/* ---- the functions' workload and counters (emulated nodes, in process or shared) ------------ */
+
+/* Which function a VM owns. */
+struct fab_function_map {
+    uint32_t vm;      /* handle for the record */
+    uint8_t sw;       /* index into bars */
+    uint8_t port;     /* module port */
+    uint8_t function; /* 0 = PF, 1.. = VFs */
+    uint8_t pad;
+};
+FAB_API int fab_function_cell(fab_bar *bar, uint8_t port, uint8_t function,
+                              struct fab_function_cell **out);
+FAB_API int fab_function_offer(fab_bar *bar, uint8_t port, uint8_t function, double up,
+                               double down);
+FAB_API int fab_function_ceiling(fab_bar *bar, uint8_t port, uint8_t function, double up,
+                                 double down);
+/* One record per map entry from the functions' counters, FAB_SOURCE_NODE; returns n. */
+FAB_API int64_t fab_function_records(fab_bar *const *bars, size_t n_bars,
+                                     const struct fab_function_map *map, size_t n, uint64_t time_ns,
+                                     struct fab_record *out);
+
+/* ---- the emulated Resource Node ------------------------------------------------------------ */
+
+#define FAB_MAX_SWITCHES 16
+#define FAB_MAX_PORTS 60
+
+struct fab_node_port {
+    uint8_t sw, port, kind, index;  /* FAB_PORT_*; index = module or host */
+    uint8_t gen, cfg_lanes, lanes;  /* lanes: width of the link (first group of the layout) */
+    uint8_t peer_switch, peer_port; /* fabric; 0xFF = unconnected */
+    uint8_t pad;
+    uint16_t phases;
+    double capacity; /* B/s of TLP payload per direction */
+};
+struct fab_node_module {
+    uint8_t arbitration; /* FAB_ARBITRATION_* */
+    uint8_t vfs;
+    uint16_t supply_w;
+};
+struct fab_node_config {
+    uint32_t switches;
+    uint32_t ports;
+    uint32_t mps, mrrs;
+    uint64_t seed;
+    uint32_t device_id[FAB_MAX_SWITCHES];
+    uint8_t route[FAB_MAX_SWITCHES][FAB_MAX_SWITCHES];  /* [from][to] = fabric port, 0xFF none */
+    struct fab_node_module modules[FAB_SWITCH_MODULES]; /* by module index */
+    char name[64];
+};
+typedef struct fab_node fab_node;
+
+/* shm: NULL = private memory; else the directory /dev/shm/<shm>/ with one file per switch.
+ * -EBUSY: a live node holds the name; -EPROTO: held by another layout; -EEXIST: something else is
+ * there. A dead node's files of the same layout are taken over. */
+FAB_API int fab_node_create(const struct fab_node_config *config, const struct fab_node_port *ports,
+                            const char *shm, fab_node **out);
+FAB_API void fab_node_close(fab_node *node);              /* stops the thread, removes the files */
+FAB_API fab_bar *fab_node_bar(fab_node *node, size_t sw); /* trapped, owned by the node */
+/* Virtual time: moves traffic for `seconds` in steps of at most step_s (fab_node_set_step, 1 ms).
+ * -EBUSY while the real-time thread runs. */
+FAB_API int fab_node_advance(fab_node *node, double seconds);
+FAB_API int fab_node_set_step(fab_node *node, double step_s);
+FAB_API int fab_node_set_drop(fab_node *node,
+                              int drop); /* 1: load not carried in its step is dropped */
+FAB_API int fab_node_start(
+    fab_node *node); /* real time: a thread moves traffic and serves posted writes */
+FAB_API int fab_node_stop(fab_node *node);
+FAB_API uint64_t fab_node_time_ns(const fab_node *node);
+/* 4096 bytes; function -1 = the switch port itself. -ENOENT no such switch, port or function. */
+FAB_API int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function,
+                                  uint8_t *out);
+
+enum {
+    FAB_FAULT_LINK_DOWN = 1, /* port: link down until FAB_FAULT_LINK_UP */
+    FAB_FAULT_LINK_UP = 2,
+    FAB_FAULT_MRPC_STUCK = 3, /* the next `count` commands never complete */
+    FAB_FAULT_VC_STUCK = 4,   /* port: the next `count` table loads never clear their status bit */
+    FAB_FAULT_TORN_WRITE = 5, /* port: the next `count` table dword writes are lost */
+    FAB_FAULT_GONE = 6,       /* the switch vanishes: every read is all ones */
+    FAB_FAULT_BACK = 7
+};
+FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

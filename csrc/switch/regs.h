@@ -1,0 +1,142 @@
+/* The map: register offsets, firmware commands and capability fields that the driver writes and the
+ * emulated node answers. Sources: the vendor's public user library (Microsemi/switchtec-user 4.5,
+ * MIT) for GAS and MRPC; PCI Express Base Specification 5.0 for config space. "modelled" marks what
+ * is this project's own assumption (docs/registers.md).
+ */
+#ifndef FAB_REGS_H
+#define FAB_REGS_H
+
+#include <stdint.h>
+
+/* GAS: BAR0 */
+enum {
+    GAS_MRPC_IN = 0x0,
+    GAS_MRPC_OUT = 0x400,
+    GAS_MRPC_BYTES = 0x400,
+    GAS_MRPC_CMD = 0x800, /* u32, write = doorbell */
+    GAS_MRPC_STATUS = 0x804,
+    GAS_MRPC_RETURN = 0x808,
+    GAS_MRPC_DMA_EN = 0x80C,
+    GAS_MRPC_DMA_VER = 0x81C,
+    GAS_BIFUR_VALID = 0x1000,
+    GAS_STACK_VALID = 0x1001, /* u8[6] */
+    GAS_PARTITION_COUNT = 0x1007,
+    GAS_PARTITION_ID = 0x1008,
+    GAS_PFF_COUNT = 0x1009,
+    GAS_PFF_PORT = 0x100A,         /* u8[255]: physical port of each PFF */
+    GAS_EVENT_PARTITIONS = 0x1810, /* u64 */
+    GAS_EVENT_GLOBAL = 0x1820,
+    GAS_DEVICE_ID = 0x2000,
+    GAS_DEVICE_VERSION = 0x2004,
+    GAS_FW_VERSION = 0x2008,
+    GAS_GEN4_PARTITION_ID = 0x2048, /* u8, the layout the Linux driver reads */
+    GAS_GEN4_VENDOR = 0x213C,       /* char[8] */
+    GAS_GEN4_PRODUCT = 0x2144,      /* char[24] */
+    GAS_GEN4_REVISION = 0x215C,     /* char[2] */
+    GAS_GEN3_VENDOR = 0x2108,       /* char[8], the layout the user library reads */
+    GAS_GEN3_PRODUCT = 0x2110,      /* char[16] */
+    GAS_GEN3_REVISION = 0x2120,     /* char[4] */
+    GAS_PART_CFG = 0x4000,          /* + 0x400 * partition */
+    GAS_PART_STRIDE = 0x400,
+    GAS_NTB_PARTITION_COUNT = 0x10000, /* u8 */
+    GAS_FLUSH = 0x75000,               /* any read pushes posted writes */
+    GAS_PFF = 0x134000,                /* + 0x1000 * pff */
+    GAS_PFF_STRIDE = 0x1000,
+    GAS_PFF_MAX = 255,
+    PFF_CONFIG_BYTES = 0x800, /* config bytes shown in the window */
+    PFF_EVENT_SUMMARY = 0xC00,
+    PFF_EVENT_HEADERS = 0xC10, /* + 0x18 * k */
+    PFF_EVENT_STRIDE = 0x18,
+    PFF_EVENT_LINK_STATE = 12
+};
+enum { PART_USP_PFF = 0x10, PART_VEP_PFF = 0x14, PART_DSP_PFF = 0x18, PART_EVENT_SUMMARY = 0x114 };
+#define PFF_NONE UINT32_C(0xFFFFFFFF)
+enum { EVENT_OCCURRED = 1, EVENT_EN_LOG = 2, EVENT_EN_CLI = 4, EVENT_EN_IRQ = 8, EVENT_FATAL = 16 };
+
+enum { MRPC_IN_PROGRESS = 1, MRPC_DONE = 2, MRPC_ERROR = 0xFF, MRPC_INTERRUPTED = 0x100 };
+#define MRPC_PAX_SHIFT 18
+#define MRPC_PAX_MASK 0x1Fu
+#define MRPC_PAX_LOCAL 0x1Fu
+
+enum {
+    MRPC_PORT_COUNTERS = 0x07, /* sub 1 get, 12 set type */
+    MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
+    MRPC_LINK_STATUS = 0x1C,   /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
+    MRPC_ECHO = 0x41,          /* u32 -> ~u32 */
+    MRPC_PAX_ID = 0x81,
+    MRPC_TOPOLOGY = 0x82,    /* sub 1 start, 2 status, 5 data, 4 finish */
+    MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
+    MRPC_GFMS_BIND = 0x84,   /* sub 1 bind, 2 unbind */
+    MRPC_PORT_CONFIG = 0x88, /* sub 1 show */
+    MRPC_PORT_CONTROL = 0x8D,
+    MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
+    MRPC_PING = 0x100
+};
+enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
+enum {
+    MRPC_ERR_SUBCOMMAND = 0x64004,
+    MRPC_ERR_COMMAND = 0x64005,
+    MRPC_ERR_PARAMETER = 0x64006,
+    MRPC_ERR_STATE = 0x64007,
+    MRPC_ERR_DENIED = 0x64010,
+    MRPC_ERR_PORT = 0x100002
+};
+#define LTSSM_L0 0x0103     /* minor << 8 | major as the tool prints it: L0 (L0) */
+#define LTSSM_DETECT 0x0000 /* Detect (INACTIVE) */
+#define LTSSM_DISABLE 0x0105
+
+#define PFF_VENDOR 0x11F8
+
+/* Config space, offsets from the start of the capability */
+enum {
+    EXT_CAP_VC = 0x0002,
+    EXT_CAP_MFVC = 0x0008,
+    EXT_CAP_VC_MFVC = 0x0009,
+    EXT_CAP_VSEC = 0x000B,
+    EXT_CAP_ARI = 0x000E,
+    EXT_CAP_SRIOV = 0x0010,
+    CAP_PCIE = 0x10
+};
+enum {
+    VC_CAP1 = 0x04,
+    VC_CAP2 = 0x08,
+    VC_CONTROL = 0x0C, /* u16 */
+    VC_STATUS = 0x0E,  /* u16 */
+    VC0_CAP = 0x10,
+    VC0_CONTROL = 0x14,
+    VC0_STATUS = 0x1A,             /* u16 */
+    VC_LOAD_PORT_TABLE = 1 << 16,  /* in VC0_CONTROL, reads 0 */
+    VC_SELECT_SHIFT = 17,          /* in VC0_CONTROL, 3 bits */
+    VC_PORT_TABLE_STATUS = 1 << 0, /* in VC0_STATUS */
+    VC_ARB_FIXED = 0,              /* bit numbers in VC0_CAP[7:0] = values of the select field */
+    VC_ARB_WRR32 = 1,
+    VC_ARB_WRR64 = 2,
+    VC_ARB_WRR128 = 3,
+    VC_ARB_WRR256 = 5
+};
+enum { ARI_CONTROL = 0x06, ARI_CTL_MFVC_GROUPS = 1 << 0, ARI_CTL_GROUP_SHIFT = 4 };
+enum {
+    SRIOV_CONTROL = 0x08,
+    SRIOV_INITIAL_VFS = 0x0C,
+    SRIOV_TOTAL_VFS = 0x0E,
+    SRIOV_NUM_VFS = 0x10
+};
+
+/* modelled: the per-VF shaper of an emulated module, a vendor-specific extended capability in the
+ * PF. +0x04 VSEC header (id, revision, length), +0x08 u32 unit in B/s, +0x0C u32 entries, +0x10 +
+ * 16 * function: u32 up_min, down_min, up_max, down_max in units; max 0 = no ceiling. */
+enum {
+    VSEC_HEADER = 0x04,
+    SHAPER_VSEC_ID = 0xFAB1,
+    SHAPER_UNIT = 0x08,
+    SHAPER_ENTRIES = 0x0C,
+    SHAPER_TABLE = 0x10,
+    SHAPER_STRIDE = 16
+};
+
+/* modelled: fabric-wide function id */
+#define PDFID(module, function) ((uint16_t)(((module) << 6) | (function)))
+#define PDFID_MODULE(pdfid) ((pdfid) >> 6)
+#define PDFID_FUNCTION(pdfid) ((pdfid) & 63)
+
+#endif
