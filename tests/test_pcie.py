@@ -28,7 +28,12 @@ def test_raw_rate_of_eight_optical_links_exceeds_800_gb_per_second() -> None:
 
 @pytest.mark.parametrize(
     ("gen", "lanes", "mps", "limit", "raw_gb"),
-    [(1, 1, 128, 237, 0.25), (2, 8, 512, 137, 4.0), (3, 8, 256, 203, 7.877), (4, 4, 4096, 1146, 7.877)],
+    [
+        (1, 1, 128, 237, 0.25),
+        (2, 8, 512, 137, 4.0),
+        (3, 8, 256, 203, 7.877),
+        (4, 4, 4096, 1146, 7.877),
+    ],
 )
 def test_tlp_rate_follows_the_specification_tables(
     gen: int, lanes: int, mps: int, limit: int, raw_gb: float
