@@ -160,6 +160,11 @@ struct fab_port_counters {
 FAB_API int fab_switch_counters(fab_switch *sw, const uint8_t *ports, size_t n,
                                 struct fab_port_counters *out);
 
+/* Physical ports whose link state has changed since the last call (the LINK_STATE event of each
+ * port's PFF, cleared here); a handful of register reads. Returns how many (at most max), or -errno
+ * (-ENODEV: the switch has vanished). */
+FAB_API int fab_switch_link_events(fab_switch *sw, uint8_t *ports, size_t max);
+
 /* GFMS binding of one function to a host port's logical port. */
 FAB_API int fab_switch_bind(fab_switch *sw, uint8_t host_switch, uint8_t host_port, uint8_t logical,
                             uint16_t pdfid);
@@ -227,9 +232,20 @@ typedef struct fab_plan fab_plan;
 FAB_API int fab_plan_open(fab_switch *const *switches, size_t n_switches,
                           const struct fab_target *targets, size_t n, fab_plan **out);
 FAB_API void fab_plan_close(fab_plan *plan);
+/* One per-VF shaper setting that a plan may carry (fab_switch_function_shape). */
+struct fab_shape {
+    uint8_t sw; /* index into the array of switches */
+    uint8_t pad;
+    uint16_t pdfid;
+    uint32_t pad2;
+    double up_min, down_min, up_max, down_max; /* B/s; max inf = none */
+};
 /* tables: n rows of 256 entries (row i valid for targets[i].phases); changed: n flags, only those
- * rows are looked at. 0 or -errno of the first failure, after every table touched is back. */
+ * rows are looked at; shapes may be NULL when n_shapes is 0. 0 or -errno of the first failure, after
+ * every table and shaper touched is back (report->failed: index of the target, or n + index of the
+ * shape). Dwords that already hold what is wanted are not written. */
 FAB_API int fab_plan_apply(fab_plan *plan, const uint8_t *tables, const uint8_t *changed,
+                           const struct fab_shape *shapes, size_t n_shapes,
                            struct fab_plan_report *report);
 
 /* ---- the functions' workload and counters (emulated nodes, in process or shared) ------------ */
