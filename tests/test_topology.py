@@ -102,7 +102,7 @@ def test_every_hop_hands_over_to_the_next(node: Topology) -> None:
         for path, hops in ((node.path_up(m, h), up), (node.path_down(m, h), down)):
             assert [x.link for x in hops] == list(path[1:])
             for x, y in itertools.pairwise(hops):
-                assert node.peer[x.switch, x.egress] == (y.switch, y.ingress_port)
+                assert node.peer[x.switch, x.egress_port] == (y.switch, y.ingress_port)
         assert node.distance(m, h) == len(up) - 1
         for x in up[:-1]:
             assert node.route_port[x.switch][up[-1].switch] == x.egress_port
@@ -191,13 +191,16 @@ BAD: list[tuple[str, str, str, str]] = [
     ("too many functions", MODULE, MODULE.replace("vfs = 32", "vfs = 33"), "vfs 33"),
     ("negative functions", MODULE, MODULE.replace("vfs = 32", "vfs = -1"), "vfs -1"),
     ("no supply", MODULE, MODULE.replace("350.0", "nan"), "supply_w"),
+    ("negative supply", MODULE, MODULE.replace("350.0", "-1.0"), "supply_w"),
+    ("endless supply", MODULE, MODULE.replace("350.0", "1" + "0" * 400), "supply_w"),
     ("unknown chip", "device_id = 0x5200", "device_id = 0x5299", "names no chip"),
     ("switch twice", "[[switch]]\nid = 1\n", "[[switch]]\nid = 0\n", "appears twice"),
     ("odd MPS", "mps = 256", "mps = 300", "mps 300"),
     ("odd MRRS", "mrrs = 512", "mrrs = 64", "mrrs 64"),
-    ("node without a name", 'name = "default"\n', "", "lacks the key 'name'"),
+    ("node without a name", '[node]\nname = "default"\n', "[node]\n", "lacks the key 'name'"),
     ("empty name", 'name = "default"', 'name = ""', "printable"),
     ("node missing", TEXT[: TEXT.index("[[switch]]")], "", "[node] is missing"),
+    ("a number of 5000 digits", "[node]\n", "[node]\nmps = " + "1" * 5000 + "\n", "not TOML"),
     ("broken TOML", "mps = 256", "mps = = 256", "not TOML"),
 ]  # fmt: skip
 
@@ -244,7 +247,7 @@ def test_two_pairs_of_switches_leave_modules_unreachable() -> None:
 
 
 def test_a_ninth_module_is_refused() -> None:
-    ports = (Port(0, 8 * k, "module", k, 5, 8, "x8", 32) for k in range(9))
+    ports = (Port(0, 6 * k, "module", k, 5, 8, "x8", 32) for k in range(9))
     with pytest.raises(TopologyError, match="8 modules"):
         Topology(
             "nine", 256, 512, (SwitchSpec(0, 0x5200),),

@@ -55,7 +55,7 @@ class Link:
 
 @dataclass(frozen=True)
 class ModuleSpec:
-    """One accelerator module: how it arbitrates among its functions, VFs, power supply in W."""
+    """One accelerator module: arbitration among its functions, VFs, supply in W (0: unknown)."""
 
     index: int
     arbitration: Arbitration
@@ -111,10 +111,7 @@ class Topology:
 
     @classmethod
     def default(cls) -> Topology:
-        """The default node of design.md section 4: 4 PAX Gen5 switches in a ring, 8 modules.
-
-        Port 32 of switch k leads clockwise, to port 40 of switch (k + 1) % 4.
-        """
+        """The default node: 4 PAX Gen5 switches in a ring, 8 modules, 8 hosts."""
         from fabcore.topology_file import default
 
         return default()

@@ -148,8 +148,8 @@ def _check_modules(topology: Topology) -> None:
         if not 0 <= module.vfs <= MAX_VFS:
             message = f"{name}: vfs {module.vfs} is not in 0 to {MAX_VFS}"
             raise Fault(message, "module", entry, "vfs")
-        if not (math.isfinite(module.supply_w) and module.supply_w > 0):
-            message = f"{name}: supply_w {module.supply_w} is not a positive number of watts"
+        if not (math.isfinite(module.supply_w) and module.supply_w >= 0):
+            message = f"{name}: supply_w {module.supply_w} is no number of watts (0: unknown)"
             raise Fault(message, "module", entry, "supply_w")
     for index, entry in ported.items():
         if index not in seen:

@@ -78,6 +78,8 @@ def parse(text: str, source: str) -> Topology:
         line = int(found[1]) if found else len(text.splitlines())
         reason = str(error).split(" (at ")[0]
         raise TopologyError(f"{source}:{line}: not TOML: {reason}") from error
+    except ValueError as error:  # a number of more digits than Python converts
+        raise TopologyError(f"{source}:1: not TOML: {str(error).split(';')[0]}") from error
     except RecursionError as error:
         raise TopologyError(f"{source}:1: nested too deeply to be a topology") from error
     try:
@@ -112,7 +114,7 @@ def _rows(document: dict[str, Any], table: str) -> list[dict[str, Any]]:
     for entry, row in enumerate(rows):
         _check_entry(table, entry, row)
         if table == "module":
-            row["supply_w"] = float(row["supply_w"])
+            row["supply_w"] = _watts(row["supply_w"], entry)
     return rows
 
 
@@ -129,6 +131,13 @@ def _check_entry(table: str, entry: int, row: dict[str, Any]) -> None:
         needless = key == "index" and row.get("kind") in ("fabric", "management")
         if key not in row and not needless:
             raise Fault(f"{table} lacks the key {key!r}", table, entry)
+
+
+def _watts(value: float, entry: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Fault("supply_w is beyond any number of watts", "module", entry, "supply_w") from None
 
 
 def _is(kind: str, value: object) -> bool:
@@ -148,8 +157,13 @@ def _line_of(text: str, fault: Fault) -> int:
     """
     lines = text.splitlines()
     name = rf"\s*(?:{re.escape(fault.table)}|\"{re.escape(fault.table)}\")\s*"
-    header = re.compile(rf"\s*\[\[?{name}\]|{name}=")
+    header = re.compile(rf"\s*\[\[?{name}\]")
     starts = [n for n, line in enumerate(lines) if header.match(line)]
+    if not starts:
+        # `port = [{...}]` is a table too, but only above the first header: below it is a key.
+        first = next((n for n, line in enumerate(lines) if line.lstrip().startswith("[")), None)
+        inline = re.compile(rf"{name}[=.]")
+        starts = [n for n, line in enumerate(lines[:first]) if inline.match(line)]
     if not starts:
         return max(len(lines), 1)
     start = starts[min(fault.entry, len(starts) - 1)]
