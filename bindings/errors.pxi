@@ -1,0 +1,35 @@
+# -errno to exceptions, in one place.
+
+_TEXT = {
+    errno.ENODEV: "the device is gone (its registers read all ones, or its owner has died)",
+    errno.EPROTO: "another layout: it was made by another build of fabcore; restart its owner with this one",
+    errno.EOWNERDEAD: "the process that made it is dead; start it again",
+    errno.EBUSY: "a live process holds it; stop that one or choose another name",
+    errno.EEXIST: "something else is there; choose another name or remove it",
+    errno.ENODATA: "the file is truncated",
+    errno.ERANGE: "the offset lies outside",
+    errno.ETIMEDOUT: "it never completed",
+    errno.EIO: "what was read back is not what was written",
+    errno.EPERM: "not permitted: opened for reading only, or missing rights",
+    errno.ENOTSUP: "not supported here",
+}
+
+
+cdef object _text(long long rc):
+    return _TEXT.get(-rc) or os.strerror(<int>-rc).lower()
+
+
+cdef int _raise_bar(long long rc, what) except -1:
+    raise BarError(f"{what}: {_text(rc)}")
+
+
+cdef int _raise(long long rc, what) except -1:
+    raise FabricError(f"{what}: {_text(rc)}")
+
+
+cdef int _raise_mrpc(long long rc, unsigned int command, unsigned int code, what) except -1:
+    if rc == -errno.EREMOTEIO or rc == -errno.ETIMEDOUT or rc == -errno.EINTR:
+        raise FirmwareError(command, code, what if rc == -errno.EREMOTEIO else f"{what}: {_text(rc)}")
+    if rc == -errno.ENODEV or rc == -errno.ERANGE:
+        _raise_bar(rc, what)
+    _raise(rc, what)

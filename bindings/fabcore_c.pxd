@@ -1,0 +1,226 @@
+# The part of the C API that _core wraps, as csrc/include/fabcore.h declares it.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "fabcore.h" nogil:
+    const char *fab_version()
+    uint32_t fab_layout()
+
+    cdef struct fab_record:
+        pass
+
+    ctypedef struct fab_ring:
+        pass
+    ctypedef struct fab_reader:
+        pass
+    int fab_ring_create(const char *path, uint64_t capacity, fab_ring **out)
+    int fab_ring_open(const char *path, fab_ring **out)
+    void fab_ring_close(fab_ring *ring)
+    uint64_t fab_ring_capacity(const fab_ring *ring)
+    uint64_t fab_ring_published(const fab_ring *ring)
+    int64_t fab_ring_publish(fab_ring *ring, const fab_record *records, size_t n)
+    int fab_reader_open(fab_ring *ring, int start, fab_reader **out)
+    void fab_reader_close(fab_reader *reader)
+    int64_t fab_reader_read(fab_reader *reader, fab_record *out, size_t max)
+    uint64_t fab_reader_lost(const fab_reader *reader)
+    uint64_t fab_reader_position(const fab_reader *reader)
+
+    ctypedef struct fab_bar:
+        pass
+    cdef struct fab_bar_page:
+        uint32_t state
+        uint32_t realtime
+        uint32_t switch_index
+        uint32_t switch_count
+        uint64_t time_ns
+        uint64_t steps
+    int fab_bar_open(const char *target, fab_bar **out)
+    int fab_bar_from_buffer(void *base, size_t bytes, fab_bar **out)
+    void fab_bar_close(fab_bar *bar)
+    size_t fab_bar_bytes(const fab_bar *bar)
+    fab_bar_page *fab_bar_page_of "fab_bar_page"(const fab_bar *bar)
+    int fab_bar_read8(fab_bar *bar, uint64_t off, uint8_t *value)
+    int fab_bar_read16(fab_bar *bar, uint64_t off, uint16_t *value)
+    int fab_bar_read32(fab_bar *bar, uint64_t off, uint32_t *value)
+    int fab_bar_read64(fab_bar *bar, uint64_t off, uint64_t *value)
+    int fab_bar_write8(fab_bar *bar, uint64_t off, uint8_t value)
+    int fab_bar_write16(fab_bar *bar, uint64_t off, uint16_t value)
+    int fab_bar_write32(fab_bar *bar, uint64_t off, uint32_t value)
+    int fab_bar_write64(fab_bar *bar, uint64_t off, uint64_t value)
+    int fab_bar_read_block(fab_bar *bar, uint64_t off, void *out, size_t bytes)
+    int fab_bar_write_block(fab_bar *bar, uint64_t off, const void *data, size_t bytes)
+    int fab_bar_flush(fab_bar *bar)
+    uint64_t fab_bar_writes(const fab_bar *bar)
+
+    ctypedef struct fab_switch:
+        pass
+    cdef struct fab_switch_info:
+        uint32_t device_id
+        uint32_t device_version
+        uint32_t fw_version
+        uint32_t generation
+        uint32_t pax_id
+        uint32_t lanes
+        char product[25]
+    cdef struct fab_port_info:
+        uint8_t port
+        uint8_t kind
+        uint8_t index
+        uint8_t pff
+        uint8_t cfg_lanes
+        uint8_t neg_lanes
+        uint8_t gen
+        uint8_t up
+        uint8_t peer_switch
+        uint8_t peer_port
+        uint16_t ltssm
+        uint16_t phases
+        uint16_t vc_offset
+    cdef struct fab_port_counters:
+        uint64_t time_us
+        uint64_t egress_posted
+        uint64_t egress_completion
+        uint64_t egress_nonposted
+        uint64_t ingress_posted
+        uint64_t ingress_completion
+        uint64_t ingress_nonposted
+    cdef struct fab_function_info:
+        uint16_t vendor
+        uint16_t device
+        uint16_t total_vfs
+        uint16_t num_vfs
+        uint16_t arbitration
+        uint16_t arbitration_offset
+        uint16_t ari_offset
+        uint16_t groups
+        uint16_t phases
+    int fab_switch_open(fab_bar *bar, fab_switch **out)
+    void fab_switch_close(fab_switch *sw)
+    int fab_switch_identify(fab_switch *sw, fab_switch_info *out)
+    int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *data,
+                        size_t in_bytes, void *out, size_t out_bytes, uint32_t *code)
+    void fab_switch_set_timeout(fab_switch *sw, uint64_t timeout_ns)
+    int fab_switch_ports(fab_switch *sw, fab_port_info *out, size_t max)
+    int fab_switch_routes(fab_switch *sw, uint8_t *out, size_t max)
+    int fab_switch_counters(fab_switch *sw, const uint8_t *ports, size_t n,
+                            fab_port_counters *out)
+    int fab_switch_link_events(fab_switch *sw, uint8_t *ports, size_t max)
+    int fab_switch_bind(fab_switch *sw, uint8_t host_switch, uint8_t host_port, uint8_t logical,
+                        uint16_t pdfid)
+    int fab_switch_unbind(fab_switch *sw, uint8_t host_switch, uint8_t host_port, uint8_t logical,
+                          uint16_t pdfid)
+    int fab_switch_port_control(fab_switch *sw, uint8_t port, uint8_t action)
+    int fab_switch_function_read(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint8_t bytes,
+                                 uint32_t *value)
+    int fab_switch_function_write(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint8_t bytes,
+                                  uint32_t value)
+    int fab_switch_function_probe(fab_switch *sw, uint16_t pdfid, fab_function_info *out)
+    int fab_switch_function_group(fab_switch *sw, uint16_t pdfid, uint8_t group)
+    int fab_switch_function_shape(fab_switch *sw, uint16_t pdfid, double up_min, double down_min,
+                                  double up_max, double down_max)
+    int64_t fab_switch_load_port_table(fab_switch *sw, uint8_t port, const uint8_t *entries,
+                                       size_t phases)
+    int fab_switch_port_table(fab_switch *sw, uint8_t port, uint8_t *entries, size_t max)
+    int64_t fab_switch_load_function_table(fab_switch *sw, uint16_t pdfid,
+                                           const uint8_t *entries, size_t phases)
+    int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *entries, size_t max)
+
+    cdef struct fab_target:
+        uint8_t kind
+        uint8_t sw
+        uint8_t port
+        uint8_t pad
+        uint16_t pdfid
+        uint16_t phases
+    cdef struct fab_plan_report:
+        uint64_t writes
+        uint32_t loaded
+        int32_t failed
+        int32_t error
+        int32_t rolled_back
+    cdef struct fab_shape:
+        uint8_t sw
+        uint16_t pdfid
+        double up_min
+        double down_min
+        double up_max
+        double down_max
+    ctypedef struct fab_plan:
+        pass
+    int fab_plan_open(fab_switch *const *switches, size_t n_switches, const fab_target *targets,
+                      size_t n, fab_plan **out)
+    void fab_plan_close(fab_plan *plan)
+    int fab_plan_apply(fab_plan *plan, const uint8_t *tables, const uint8_t *changed,
+                       const fab_shape *shapes, size_t n_shapes, fab_plan_report *report)
+
+    cdef struct fab_function_map:
+        uint32_t vm
+        uint8_t sw
+        uint8_t port
+        uint8_t function
+        uint8_t pad
+    cdef struct fab_function_in:
+        double offered_up
+        double offered_down
+        double ceiling_up
+        double ceiling_down
+    cdef struct fab_function_out:
+        uint64_t up_bytes
+        uint64_t down_bytes
+        uint64_t up_backlog
+        uint64_t down_backlog
+        uint64_t up_dropped
+        uint64_t down_dropped
+        uint64_t bound
+    cdef struct fab_function_cell:
+        fab_function_in in_ "in"
+        fab_function_out out
+    int fab_function_cell_of "fab_function_cell"(fab_bar *bar, uint8_t port, uint8_t function,
+                                                 fab_function_cell **out)
+    int fab_function_offer(fab_bar *bar, uint8_t port, uint8_t function, double up, double down)
+    int fab_function_ceiling(fab_bar *bar, uint8_t port, uint8_t function, double up, double down)
+    int64_t fab_function_records(fab_bar *const *bars, size_t n_bars, const fab_function_map *map,
+                                 size_t n, uint64_t time_ns, fab_record *out)
+
+    enum: FAB_MAX_SWITCHES
+    enum: FAB_MAX_PORTS
+    enum: FAB_SWITCH_MODULES
+    cdef struct fab_node_port:
+        uint8_t sw
+        uint8_t port
+        uint8_t kind
+        uint8_t index
+        uint8_t gen
+        uint8_t cfg_lanes
+        uint8_t lanes
+        uint8_t peer_switch
+        uint8_t peer_port
+        uint16_t phases
+        double capacity
+    cdef struct fab_node_module:
+        uint8_t arbitration
+        uint8_t vfs
+        uint16_t supply_w
+    cdef struct fab_node_config:
+        uint32_t switches
+        uint32_t ports
+        uint32_t mps
+        uint32_t mrrs
+        uint64_t seed
+        uint32_t device_id[16]
+        uint8_t route[16][16]
+        fab_node_module modules[8]
+        char name[64]
+    ctypedef struct fab_node:
+        pass
+    int fab_node_create(const fab_node_config *config, const fab_node_port *ports,
+                        const char *shm, fab_node **out)
+    void fab_node_close(fab_node *node)
+    fab_bar *fab_node_bar(fab_node *node, size_t sw)
+    int fab_node_advance(fab_node *node, double seconds)
+    int fab_node_set_step(fab_node *node, double step_s)
+    int fab_node_set_drop(fab_node *node, int drop)
+    int fab_node_start(fab_node *node)
+    int fab_node_stop(fab_node *node)
+    uint64_t fab_node_time_ns(const fab_node *node)
+    int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function, uint8_t *out)
+    int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count)

@@ -1,0 +1,22 @@
+# What an embedder finds: headers, a pkg-config file and a CMake package.
+file(GLOB FAB_PUBLIC_HEADERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/include/*.h)
+install(FILES ${FAB_PUBLIC_HEADERS} DESTINATION ${FAB_ROOT}/include)
+
+if(SKBUILD)
+  set(FAB_PKGCONFIG_DIR ${FAB_ROOT}/pkgconfig)
+  set(FAB_CMAKE_DIR ${FAB_ROOT}/cmake)
+  set(FAB_PREFIX_FROM_PC "\${pcfiledir}/..")
+  set(FAB_PREFIX_FROM_CMAKE "..")
+else()
+  set(FAB_PKGCONFIG_DIR ${FAB_LIBDIR}/pkgconfig)
+  set(FAB_CMAKE_DIR ${FAB_LIBDIR}/cmake/fabcore)
+  set(FAB_PREFIX_FROM_PC "\${pcfiledir}/../..")
+  set(FAB_PREFIX_FROM_CMAKE "../../..")
+endif()
+configure_file(${PROJECT_SOURCE_DIR}/cmake/fabcore.pc.in fabcore.pc @ONLY)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/fabcoreConfig.cmake.in fabcoreConfig.cmake @ONLY)
+write_basic_package_version_file(fabcoreConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fabcore.pc DESTINATION ${FAB_PKGCONFIG_DIR})
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fabcoreConfig.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/fabcoreConfigVersion.cmake
+        DESTINATION ${FAB_CMAKE_DIR})
