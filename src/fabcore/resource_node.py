@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fabcore.errors import BarError, CapacityError, FabricError, TopologyError
 from fabcore.switch import Chassis
 from fabcore.topology import Topology
-from fabcore.vms import VM, VMs
+from fabcore.vms import SLOT_BITS, VM, VMs
 
 KIND_IDS = {"fabric": 1, "module": 2, "host": 3, "management": 4}
 ARBITRATION_IDS = {"none": 0, "mfvc": 1, "shaper": 2}
@@ -55,16 +57,21 @@ class ResourceNode:
     """
 
     def __init__(self, bars: list[Any], topology: Topology | None, emulator: Any = None) -> None:
+        from fabcore._core import Functions
+
         self._bars = bars
         self._emulator = emulator
         self.chassis = Chassis(bars, topology)
         self.topology = self.chassis.topology
         self.capacity = self.topology.capacity.copy()  # B/s per link, 0 while a link is down
-        self._capacity = self.capacity.tolist()
+        self._capacity: list[float] = self.capacity.tolist()  # the same, for scalar reads
         self._floors = [0.0] * len(self._capacity)  # B/s allocated per link
         # A module's table and each egress port of the longest path.
         self.vms = VMs(self.topology.path_width, self.topology.path_width + 1)
         self.emulates = emulator is not None or all(bar.has_page for bar in bars)
+        self.functions = Functions(bars) if self.emulates else None
+        self._enforced: dict[int, str] | None = None
+        self._slices = [0.0] * len(self.topology.module_ports)  # shares given out per module
 
     @classmethod
     def emulated(
@@ -113,9 +120,10 @@ class ResourceNode:
         """Binds a function for a new VM and books its floor; nothing is left behind on failure."""
         up, down = self.topology.path_up(module, host), self.topology.path_down(module, host)
         self._require(up + down, floor, name)
+        self._require_share(module, share, name)
         function = self.chassis.attach(module, host)
         vm = VM(name, self.vms.reserve(), share, weight, cap, priority, function, up, down)
-        self.vms.add(vm, self.chassis.route(function, "up"), self.chassis.route(function, "down"))
+        self._seat(vm)
         self._set_floor(vm, floor)
         return vm
 
@@ -124,7 +132,68 @@ class ResourceNode:
         entry = self.vms.get(vm)
         self.chassis.detach(entry.function)
         self._set_floor(entry, 0.0)
-        self.vms.remove(entry)
+        self._unseat(entry)
+
+    def move(self, entry: VM, module: int) -> None:
+        """Gives a VM a function of another module instead of its own; raises with nothing changed.
+
+        The handle stays, so that its telemetry and what was learned of it go on.
+        """
+        topology, host, floor = self.topology, entry.function.host, entry.floor
+        up, down = topology.path_up(module, host), topology.path_down(module, host)
+        self._require_share(module, entry.share, entry.name)
+        self._set_floor(entry, 0.0)
+        try:
+            self._require(up + down, floor, entry.name)
+            function = self.chassis.attach(module, host)
+        except FabricError:
+            self._set_floor(entry, floor)
+            raise
+        with contextlib.suppress(FabricError):  # the old module may be gone with its port
+            self.chassis.detach(entry.function)
+        self._unseat(entry, keep=True)
+        entry.function, entry.up, entry.down = function, up, down
+        self._seat(entry, again=True)
+        self._set_floor(entry, floor)
+
+    def room(self, module: int) -> float:
+        """What is left of a module for shares: 1 = all of it."""
+        return 1.0 - self._slices[module]
+
+    def _require_share(self, module: int, share: float, name: str) -> None:
+        if share > self.room(module) + EPSILON:
+            raise CapacityError(
+                f"VM {name!r}: a share of {share:g} does not fit on module {module}, "
+                f"{self.room(module):g} of it is free"
+            )
+
+    def _seat(self, vm: VM, again: bool = False) -> None:
+        """Enters the VM's function wherever functions are known by slot."""
+        f, chassis = vm.function, self.chassis
+        hops_up, hops_down = chassis.route(f, "up"), chassis.route(f, "down")
+        if again:
+            self.vms.place(vm, hops_up, hops_down)
+        else:
+            self.vms.add(vm, hops_up, hops_down)
+        chassis.tables.use(hops_up + hops_down, 1)
+        if chassis.arbitration[f.module] == "shaper":
+            chassis.shapers.add(vm.slot, f.switch, f.pdfid)
+        if self.functions is not None:
+            self.functions.set(vm.slot, vm.handle, f.switch, f.port, f.function)
+        self._slices[f.module] += vm.share
+        self._enforced = None
+
+    def _unseat(self, vm: VM, keep: bool = False) -> None:
+        f, chassis = vm.function, self.chassis
+        chassis.tables.use(chassis.route(f, "up") + chassis.route(f, "down"), -1)
+        if chassis.arbitration[f.module] == "shaper":
+            chassis.shapers.remove(vm.slot)
+        if self.functions is not None:
+            self.functions.clear(vm.slot)
+        if not keep:
+            self.vms.remove(vm)
+        self._slices[f.module] -= vm.share
+        self._enforced = None
 
     def get_available_bandwidth(self, host: int | None = None) -> float:
         """B/s of a host link that no floor claims, the smaller direction; None: the smallest host."""
@@ -152,34 +221,45 @@ class ResourceNode:
     def enforcement(self, vm: str | int) -> str:
         """The weakest mechanism on the VM's path (switch/enforcement.py)."""
         entry = self.vms.get(vm)
-        seats = {v.handle: v.seat for v in self.vms.all()}
-        return self.chassis.enforcement(seats)[entry.handle]
+        if self._enforced is None:
+            seats = {v.handle: v.seat for v in self.vms.all()}
+            self._enforced = self.chassis.enforcement(seats)
+        return self._enforced[entry.handle]
 
     def _host_links(self, host: int) -> tuple[int, int]:
-        module = self.topology.module_ports[0].index
-        return (
-            self.topology.path_up(module, host)[-1],
-            self.topology.path_down(module, host)[0],
-        )
+        modules, hosts = len(self.topology.module_ports), len(self.topology.host_ports)
+        return 2 * modules + host, 2 * modules + hosts + host
 
     def _left(self, link: int) -> float:
         return max(self._capacity[link] - self._floors[link], 0.0)
 
     def _require(self, links: tuple[int, ...], floor: float, name: str, has: float = 0.0) -> None:
+        """CapacityError unless a floor that was `has` can be `floor` on all of these links."""
+        if floor <= has:
+            return  # a smaller promise always fits, also on a link that has lost capacity
+        floors, capacity = self._floors, self._capacity
+        for link in links:
+            if floors[link] - has + floor > capacity[link] * (1 + EPSILON):
+                break
+        else:
+            return
         over = [
-            (link, self._floors[link] - has + floor - self._capacity[link])
+            (link, floors[link] - has + floor - capacity[link])
             for link in links
-            if self._floors[link] - has + floor > self._capacity[link] * (1 + EPSILON)
+            if floors[link] - has + floor > capacity[link] * (1 + EPSILON)
         ]
-        if over and floor > 0:
-            link, missing = max(over, key=lambda pair: pair[1])
-            raise CapacityError(
-                f"VM {name!r}: a floor of {floor:.4g} B/s does not fit on link "
-                f"{self.topology.link_names[link]}: {missing:.4g} B/s short",
-                tuple(pair[0] for pair in over),
-                tuple(pair[1] for pair in over),
-                tuple(v.slot for v in self.vms.all() if v.floor > 0 and link in v.up + v.down),
-            )
+        link, missing = max(over, key=lambda pair: pair[1])
+        raise CapacityError(
+            f"VM {name!r}: a floor of {floor:.4g} B/s does not fit on link "
+            f"{self.topology.link_names[link]}: {missing:.4g} B/s short",
+            tuple(pair[0] for pair in over),
+            tuple(pair[1] for pair in over),
+            tuple(v.slot for v in self.vms.all() if v.floor > 0 and link in v.up + v.down),
+        )
+
+    def set_capacity(self, link: int, rate: float) -> None:
+        """What a link carries from now on, B/s; 0 = it is down."""
+        self.capacity[link] = self._capacity[link] = rate
 
     def _set_floor(self, vm: VM, floor: float) -> None:
         change = floor - vm.floor
@@ -204,29 +284,80 @@ class ResourceNode:
 
     def offer(self, vm: str | int, up: float, down: float) -> None:
         """From now on the VM wants to move `up` and `down` B/s through its function."""
-        from fabcore._core import function_offer
-
-        self._must_emulate("offer")
-        f = self.vms.get(vm).function
         check_rate(up, "offered up")
         check_rate(down, "offered down")
-        function_offer(self._bars[f.switch], f.port, f.function, up, down)
+        self.offer_all([self.vms.get(vm).handle], [up], [down])
+
+    def ceiling(self, vm: str | int, up: float, down: float) -> None:
+        """A hard host-side ceiling (token bucket before the node), B/s; inf = none."""
+        for value, way in ((up, "up"), (down, "down")):
+            if not value >= 0:
+                raise FabricError(f"ceiling {way}: {value!r} is no rate")
+        self.ceiling_all([self.vms.get(vm).handle], [up], [down])
+
+    def offer_all(self, handles: ArrayLike, up: ArrayLike, down: ArrayLike) -> None:
+        """`offer` for many VMs: handles (k,), up and down (k,) B/s, finite and not negative."""
+        rates = np.ascontiguousarray([up, down], dtype=np.float64)
+        if not (np.isfinite(rates).all() and (rates >= 0).all()):
+            raise FabricError("offered rates must be finite and not negative")
+        self._workload("offer").offer(self._slots(handles), rates[0], rates[1])
+
+    def ceiling_all(self, handles: ArrayLike, up: ArrayLike, down: ArrayLike) -> None:
+        """`ceiling` for many VMs: handles (k,), up and down (k,) B/s."""
+        rates = np.ascontiguousarray([up, down], dtype=np.float64)
+        if not (rates >= 0).all():
+            raise FabricError("ceilings must be rates of at least 0")
+        self._workload("ceiling").ceiling(self._slots(handles), rates[0], rates[1])
 
     def delivered(self, vm: str | int) -> tuple[int, int]:
-        """(up, down) bytes that the node has moved for the VM's function so far."""
-        from fabcore._core import function_counters
+        """(up, down) bytes that the node has moved for the VM's function since it was bound."""
+        entry = self.vms.get(vm)
+        row = self._workload("delivered").counters(np.array([entry.slot], dtype=np.int64))[0]
+        return int(row[0]) - entry.base[0], int(row[1]) - entry.base[1]
 
-        self._must_emulate("delivered")
-        f = self.vms.get(vm).function
-        counters = function_counters(self._bars[f.switch], f.port, f.function)
-        return int(counters[0]), int(counters[1])
+    def counters_all(self, handles: ArrayLike) -> dict[str, NDArray[np.uint64]]:
+        """The functions' counters, (k,) each: bytes, backlog, dropped, up and down; cumulative."""
+        rows = self._workload("counters").counters(self._slots(handles))
+        names = ("up_bytes", "down_bytes", "up_backlog", "down_backlog", "up_dropped", "down_dropped")
+        return {name: rows[:, k] for k, name in enumerate(names)}
+
+    def port_counters(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """(switch, port) -> cumulative payload bytes (egress, ingress), from the switches' counters."""
+        found = {}
+        for k, switch in enumerate(self.chassis.switches):
+            ids = [p.port for p in self.topology.ports if p.switch == k and p.kind != "management"]
+            for port, row in zip(ids, switch.counters(ids).tolist(), strict=True):
+                found[k, port] = (sum(row[1:4]), sum(row[4:7]))
+        return found
+
+    def set_drop(self, drop: bool) -> None:
+        """True: load that a step could not carry is dropped and counted, not kept waiting."""
+        self._here("set_drop").set_drop(drop)
+
+    def set_step(self, seconds: float) -> None:
+        """The longest step in which traffic is moved; 1 ms unless set."""
+        self._here("set_step").set_step(seconds)
+
+    def fault(self, switch: int, kind: str, port: int = 0, count: int = 1) -> None:
+        """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
+        self._here("fault").fault(switch, kind, port, count)
+
+    def _slots(self, handles: ArrayLike) -> NDArray[np.int64]:
+        return np.asarray(handles, dtype=np.int64) & ((1 << SLOT_BITS) - 1)
+
+    def _workload(self, what: str) -> Any:
+        self._must_emulate(what)
+        return self.functions
+
+    def _here(self, what: str) -> Any:
+        if self._emulator is None:
+            raise FabricError(f"{what} needs an emulated node in this process")
+        return self._emulator
 
     def config_space(self, switch: int, port: int, function: int | None = None) -> bytes:
         """4096 bytes of a port's config space, or of a function behind a module port."""
-        if self._emulator is None:
-            raise FabricError("config_space needs an emulated node in this process")
-        space = self._emulator.config_space(switch, port, -1 if function is None else function)
-        return bytes(space)
+        emulator = self._here("config_space")
+        return bytes(emulator.config_space(switch, port, -1 if function is None else function))
 
     @property
     def time_ns(self) -> int:
@@ -245,6 +376,7 @@ class ResourceNode:
 
     def close(self) -> None:
         """Gives the node back; an emulated one stops and leaves no file."""
+        self.chassis.close()
         for bar in self._bars:
             bar.close()
         if self._emulator is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fabcore.errors import FabricError
 from fabcore.switch import Function
@@ -31,6 +32,7 @@ class VM:
     up: tuple[int, ...]  # link ids
     down: tuple[int, ...]
     floor: float = 0.0
+    base: tuple[int, int] = (0, 0)  # the function's counters when the VM received it, bytes
 
     @property
     def slot(self) -> int:
@@ -42,10 +44,23 @@ class VM:
 
 
 class VMs:
-    """Rows for VMs, doubled when full; names and handles both find a VM."""
+    """Rows for VMs, doubled when full; names and handles both find a VM.
+
+    Arrays have one row per flow: floor, cap (what divide works with), limit (the VM's own hard
+    cap), all B/s; weight; path, the links; target and column, the arbitration tables passed.
+    """
+
+    floor: NDArray[np.float64]
+    cap: NDArray[np.float64]
+    limit: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    path: NDArray[np.int32]
+    target: NDArray[np.int32]
+    column: NDArray[np.int32]
 
     def __init__(self, path_width: int, hop_width: int, capacity: int = 64) -> None:
         self.path_width = path_width
+        self.version = 0  # counts changes of paths
         self.hop_width = hop_width
         self.capacity = 0
         self.by_key: dict[str | int, VM] = {}
@@ -74,14 +89,8 @@ class VMs:
         self._free.extend(range(capacity - 1, old - 1, -1))
         self._generation.extend([0] * (capacity - old))
         self.capacity = capacity
+        self.version += 1
 
-    floor: np.ndarray  # B/s
-    cap: np.ndarray  # what divide works with: min(reservation, limit), B/s
-    limit: np.ndarray  # the VM's own hard cap, B/s
-    weight: NDArray[np.float64]
-    path: NDArray[np.float64]
-    target: NDArray[np.float64]
-    column: NDArray[np.float64]
 
     def reserve(self) -> int:
         """The handle that the next `add` must carry; grows the arrays when no slot is free."""
@@ -94,6 +103,18 @@ class VMs:
         """Takes the slot named by vm.handle (from `reserve`)."""
         slot = self._free.pop()
         assert slot == vm.slot
+        self.place(vm, hops_up, hops_down)
+        for row in (slot, self.capacity + slot):
+            self.weight[row] = vm.weight
+            self.limit[row] = vm.cap
+            self.floor[row] = vm.floor
+        self.by_key[vm.name] = self.by_key[vm.handle] = vm
+
+    def place(
+        self, vm: VM, hops_up: list[tuple[int, int]], hops_down: list[tuple[int, int]]
+    ) -> None:
+        """Writes the VM's paths and the (target, column) pairs of its tables into its rows."""
+        slot = vm.slot
         for row, links, hops in (
             (slot, vm.up, hops_up),
             (self.capacity + slot, vm.down, hops_down),
@@ -105,10 +126,7 @@ class VMs:
             for k, (target, column) in enumerate(hops):
                 self.target[row, k] = target
                 self.column[row, k] = column
-            self.weight[row] = vm.weight
-            self.limit[row] = vm.cap
-            self.floor[row] = vm.floor
-        self.by_key[vm.name] = self.by_key[vm.handle] = vm
+        self.version += 1
 
     def remove(self, vm: VM) -> None:
         """Frees the slot; the handle is never given out again until the generation wraps."""
@@ -120,6 +138,7 @@ class VMs:
             self.column[row] = -1
             self.floor[row] = self.cap[row] = self.limit[row] = 0.0
             self.weight[row] = 1.0
+        self.version += 1
         del self.by_key[vm.name], self.by_key[vm.handle]
         self._generation[slot] = (self._generation[slot] + 1) % (1 << (32 - SLOT_BITS))
         self._free.append(slot)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabcore.errors import CapacityError, FabricError
-from fabcore.solve import PortQuantiser
 from fabcore.switch.discover import ARBITRATION, discover, pdfid
 from fabcore.switch.enforcement import Seat, enforcement
-from fabcore.switch.kernels import sum_by_ingress
-from fabcore.topology import Topology
+from fabcore.switch.shapers import Shapers
+from fabcore.switch.tables import GROUPS, TARGET_PORT, Tables, find_targets
+from fabcore.topology import Direction, Topology
 
 if TYPE_CHECKING:
     from fabcore._core import Bar
 
 F64 = NDArray[np.float64]
-GROUPS = 8  # MFVC function groups
-TARGET_PORT, TARGET_FUNCTION = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +36,6 @@ class Function:
     host_port: int
     logical: int
     group: int  # MFVC function group, 0 on other modules
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One arbitration table: an egress port's, or an MFVC module's over its function groups."""
-
-    kind: int
-    switch: int
-    port: int
-    pdfid: int
-    phases: int
-    columns: tuple[int, ...]  # what a table entry names: ingress port ids, or groups
 
 
 class Chassis:
@@ -70,25 +57,12 @@ class Chassis:
         }
         self._logical: dict[tuple[int, int], set[int]] = {}
         self._groups = {m: [0] * GROUPS for m in self.arbitration}
-        self.targets = self._find_targets()
-        self._column = {
-            (t, entry): k
-            for t, target in enumerate(self.targets)
-            for k, entry in enumerate(target.columns)
-        }
-        self._target_of_port = {
-            (t.switch, t.port): i for i, t in enumerate(self.targets) if t.kind == TARGET_PORT
-        }
-        self._target_of_module = {
-            t.pdfid >> 6: i for i, t in enumerate(self.targets) if t.kind == TARGET_FUNCTION
-        }
+        self.tables = Tables(find_targets(self.switches, self.topology, self.arbitration), self.topology)
+        self.shapers = Shapers()
         self.plan = Plan(
-            self.switches, [(t.kind, t.switch, t.port, t.pdfid, t.phases) for t in self.targets]
+            self.switches,
+            [(t.kind, t.switch, t.port, t.pdfid, t.phases) for t in self.tables.targets],
         )
-        self.hops = self.topology.path_width  # targets on a path: module table and egress ports
-        width = max((len(t.columns) for t in self.targets), default=1)
-        self.rates = np.zeros((len(self.targets), width))
-        self.quantiser = self._quantiser(width)
 
     def _probe_modules(self) -> dict[int, str]:
         found = {}
@@ -96,42 +70,6 @@ class Chassis:
             probe = self.switches[port.switch].function_probe(pdfid(port.index, 0))
             found[port.index] = ARBITRATION[probe["arbitration"]]
         return found
-
-    def _find_targets(self) -> tuple[Target, ...]:
-        targets = []
-        for k, switch in enumerate(self.switches):
-            infos = [i for i in switch.ports() if i["kind"] in (1, 2, 3)]
-            for info in infos:
-                others = tuple(i["port"] for i in infos if i["port"] != info["port"])
-                if info["phases"] and others:
-                    phases = info["phases"]
-                    targets.append(Target(TARGET_PORT, k, info["port"], 0, phases, others))
-        for port in self.topology.module_ports:
-            if self.arbitration[port.index] == "mfvc":
-                probe = self.switches[port.switch].function_probe(pdfid(port.index, 0))
-                columns = tuple(range(min(GROUPS, probe["groups"])))
-                pf = pdfid(port.index, 0)
-                targets.append(
-                    Target(TARGET_FUNCTION, port.switch, port.port, pf, probe["phases"], columns)
-                )
-        return tuple(targets)
-
-    def _quantiser(self, width: int) -> PortQuantiser:
-        quantiser = PortQuantiser(len(self.targets), width)
-        self.used = np.zeros((len(self.targets), width), dtype=np.bool_)
-        self.capacity = np.ones(len(self.targets))
-        self.phases = np.array([t.phases for t in self.targets], dtype=np.int32)
-        self.entries = np.zeros((len(self.targets), width), dtype=np.uint8)
-        self.columns = np.array([len(t.columns) for t in self.targets], dtype=np.int32)
-        link = self.topology.egress_link
-        for i, target in enumerate(self.targets):
-            self.entries[i, : len(target.columns)] = target.columns
-            if target.kind == TARGET_PORT:
-                self.capacity[i] = self.topology.capacity[link[target.switch, target.port]]
-            else:
-                up = self.topology.path_up(target.pdfid >> 6, 0)[0]
-                self.capacity[i] = self.topology.capacity[up]
-        return quantiser
 
     # -- functions ---------------------------------------------------------------------------
 
@@ -172,39 +110,60 @@ class Chassis:
         self._logical[f.host_switch, f.host_port].discard(f.logical)
         self._groups[f.module][f.group] -= 1
 
-    def route(self, f: Function, direction: str) -> list[tuple[int, int]]:
+    def route(self, f: Function, direction: Direction) -> list[tuple[int, int]]:
         """The (target, column) pairs that a function's flow passes in one direction."""
         pairs = []
-        if f.module in self._target_of_module:
-            t = self._target_of_module[f.module]
-            pairs.append((t, self._column[t, f.group]))
-        hops: Any = self.topology.hops(f.module, f.host, direction)  # type: ignore[arg-type]
-        for hop in hops:
-            t = self._target_of_port.get((hop.switch, hop.egress_port), -1)
+        own = self.tables.of_module.get(f.module, -1)
+        if own >= 0:
+            pairs.append((own, self.tables.column[own, f.group]))
+        for hop in self.topology.hops(f.module, f.host, direction):
+            t = self.tables.of_port.get((hop.switch, hop.egress_port), -1)
             if t >= 0:
-                pairs.append((t, self._column[t, hop.ingress_port]))
+                pairs.append((t, self.tables.column[t, hop.ingress_port]))
         return pairs
 
     def enforcement(self, seats: dict[int, Seat]) -> dict[int, str]:
         """What holds each VM's grant, by the capabilities that were probed."""
-        weighted = [(t.switch, t.port) for t in self.targets if t.kind == TARGET_PORT]
-        return enforcement(seats, self.topology, self.arbitration, weighted)
+        return enforcement(seats, self.topology, self.arbitration, self.tables.of_port)
 
-    # -- tables ------------------------------------------------------------------------------
+    # -- programming -------------------------------------------------------------------------
 
     def program(
-        self, grant: F64, target: NDArray[np.int32], column: NDArray[np.int32]
-    ) -> dict[str, int]:
-        """Makes the tables serve the grants (f,) B/s; what changed is written, or nothing is.
+        self, grant: F64, target: NDArray[np.int32], column: NDArray[np.int32], shapes: int = 8
+    ) -> tuple[int, int]:
+        """Makes tables and shapers serve the grants (f,) B/s: what changed is written, or nothing is.
 
-        target, column: (f, h) int32 from `route`, -1 padded. Returns the plan's report.
+        target, column: (f, h) int32 from `route`, -1 padded. At most `shapes` shapers are written
+        in this call, those farthest from their grant first; the rest follow in the next calls.
+        Returns (register writes, tables loaded); FabricError after everything has been put back.
         """
-        if grant.shape[0] != target.shape[0]:
-            raise FabricError(f"{grant.shape[0]} grants for {target.shape[0]} flows")
-        sum_by_ingress(grant, target, column, self.rates)
-        quantiser = self.quantiser
-        quantiser.run(
-            self.rates, self.used, self.columns, self.capacity, self.phases, self.entries
+        self.tables.divide(grant, target, column)
+        due = self.shapers.due(grant, shapes)
+        rc, writes, loaded, failed, back = self.plan.apply(
+            self.tables.entries, self.tables.changed, due
         )
-        report: dict[str, int] = self.plan.apply(quantiser.tables, quantiser.changed)
-        return report
+        if rc:
+            self.tables.forget()
+            what = self._name(failed)
+            state = f"{back} tables and shapers put back" if back >= 0 else "putting back failed too"
+            raise FabricError(f"{what}: {os.strerror(-rc).lower()} ({state})")
+        self.shapers.done(due)
+        return writes, loaded
+
+    def _name(self, failed: int) -> str:
+        targets = self.tables.targets
+        if not 0 <= failed < len(targets):
+            return "a function's shaper"
+        t = targets[failed]
+        if t.kind == TARGET_PORT:
+            return f"arbitration table of port {t.switch}:{t.port}"
+        return f"function arbitration table of module {t.pdfid >> 6}"
+
+    def link_events(self) -> list[tuple[int, list[dict[str, int]]]]:
+        """(switch, its ports) for every switch where a link's state has changed since the last call."""
+        return [(k, sw.ports()) for k, sw in enumerate(self.switches) if sw.link_events()]
+
+    def close(self) -> None:
+        self.plan.close()
+        for switch in self.switches:
+            switch.close()

@@ -29,3 +29,33 @@ def sum_by_ingress(
             if t < 0:
                 break
             rates[t, column[flow, hop]] += grant[flow]
+
+
+@njit(
+    "int64(float64[::1], int64[::1], float64[:, ::1], float64[::1], float64)",
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def shaper_error(
+    grant: F64, slot: NDArray[np.int64], held: F64, error: F64, tolerance: float
+) -> int:
+    """How many shapers are off; error[k] = the larger relative distance of shaper k, 0 within tolerance.
+
+    grant (2 x capacity,) B/s; slot (k,); held (k, 2) B/s, NaN = never written (infinitely off).
+    """
+    capacity = grant.shape[0] // 2
+    off = 0
+    for k in range(slot.shape[0]):
+        worst = 0.0
+        for way in range(2):
+            want = grant[way * capacity + slot[k]]
+            has = held[k, way]
+            if np.isnan(has):
+                worst = np.inf
+            else:
+                scale = max(want, has, 1e6)
+                worst = max(worst, abs(want - has) / scale)
+        error[k] = worst if worst > tolerance else 0.0
+        off += worst > tolerance
+    return off
