@@ -1,0 +1,231 @@
+"""The command line: what each command is called, takes and says; the work is elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fabcore.cli.base import Group, emit
+
+app = typer.Typer(
+    cls=Group,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of text.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same run.")]
+POLICY_HELP = (
+    "adaptive: whatever fits is admitted, grants follow the prediction. "
+    "literal: the published algorithm."
+)
+
+
+def main() -> None:
+    """The entry point of `fabcore` and `python -m fabcore`."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    cflags: Annotated[bool, typer.Option("--cflags", help="Compiler flags to embed.")] = False,
+    libs: Annotated[bool, typer.Option("--libs", help="Linker flags to embed.")] = False,
+) -> None:
+    """The control plane of a PCIe fabric: observe, predict, solve, switch.
+
+    \b
+    Try it without hardware:
+      fabcore run                    this machine's instances on an emulated node
+      fabcore replay trace.parquet   five policies compared on a measured trace
+      fabcore emulate --shm demo     an emulated node for other processes ...
+      fabcore run --node shm:demo    ... and a controller for it
+
+    \b
+    Embed the C core:
+      cc demo.c $(fabcore --cflags --libs)
+
+    Every command explains itself with --help. Exit status: 0 done, 1 failed, 2 bad input.
+    """
+    if version:
+        from fabcore import __version__
+
+        emit(f"fabcore {__version__}")
+    if cflags or libs:
+        from fabcore.paths import get_include, get_library
+
+        library = Path(get_library())
+        flags = [f"-I{get_include()}"] if cflags else []
+        if libs:
+            folder = library.parent
+            flags += [f"-L{folder}", "-lfabcore", f"-Wl,-rpath,{folder}"]
+        emit(" ".join(flags))
+    if context.invoked_subcommand is None and not (version or cflags or libs):
+        emit(context.get_help())
+
+
+@app.command()
+def run(
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TARGET",
+            help="A switch's BAR: shm:NAME (a whole emulated node), a PCI device's path, "
+            "vfio:BDF, uio:N; once per switch. Without it: an emulated node in this process.",
+        ),
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="live|FILE",
+            help="live: this machine's instances stand in for PCIe traffic. "
+            "FILE: a trace, in real time, once; the run stops at its end.",
+        ),
+    ] = "live",
+    policy: Annotated[str, typer.Option(help=POLICY_HELP)] = "adaptive",
+    rate: Annotated[float, typer.Option(metavar="HZ", help="Ticks per second.")] = 1000.0,
+    ticks: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many ticks (default: never).")
+    ] = None,
+    vms: Annotated[
+        int | None, typer.Option(min=1, help="At most so many VMs (default: 64, or a trace's all).")
+    ] = None,
+    topology: Annotated[
+        Path | None, typer.Option(help="TOML file of the emulated node (not with --node).")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Control a node: the whole loop, with a live view on a terminal.
+
+    The source's rates are what the VMs of an emulated node want to move; what the node's counters
+    then say is what the controller sees. Without a terminal it prints a line per second, with
+    --json an object per second.
+
+    \b
+    Examples:
+      fabcore run
+      fabcore run --source trace.parquet --vms 64 --policy literal
+      fabcore run --node shm:demo --rate 100 --ticks 1000 --json
+    """
+    from fabcore.cli.run import run_command
+
+    run_command(node or [], source, policy, rate, ticks, vms, topology, seed, json)
+
+
+@app.command()
+def emulate(
+    topology: Annotated[
+        Path | None, typer.Option(help="TOML file of the node; without it the default one.")
+    ] = None,
+    shm: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Share it as /dev/shm/NAME (shm:NAME).")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Management over TCP; not available yet.")
+    ] = None,
+    vfio_user: Annotated[
+        str | None, typer.Option(metavar="SOCKET", help="A guest's PCI device; not available yet.")
+    ] = None,
+    seed: Seed = 0,
+    print_topology: Annotated[
+        bool, typer.Option("--print-topology", help="Print the topology as TOML and end.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run an emulated Resource Node in real time until SIGTERM or Ctrl-C.
+
+    One line that starts with "ready" says that it can be opened.
+
+    \b
+    Examples:
+      fabcore emulate --shm demo
+      fabcore emulate --print-topology > node.toml
+      fabcore emulate --topology node.toml --shm demo
+    """
+    from fabcore.cli.emulate import emulate_command
+
+    emulate_command(topology, shm, listen, vfio_user, seed, print_topology, json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Columns vm,time_s,up,down.")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="adaptive, literal, static_equal, static_peak or none; repeat for several "
+            "(default: all five)."
+        ),
+    ] = None,
+    vms: Annotated[int, typer.Option(min=1, help="VMs; replicas fill up a smaller trace.")] = 256,
+    scale: Annotated[float, typer.Option(help="Multiplies every rate of the trace.")] = 1.0,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the JSON report here.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the report here (PNG, SVG, PDF).")] = None,
+    json: Json = False,
+) -> None:
+    """Replay a trace through an emulated node under several policies and compare them.
+
+    Load that a step cannot carry is dropped and counted as throttled. Policies see only the past.
+    VM i sits on module i % 8 and host (i // 8) % 8 of the default node.
+
+    \b
+    Examples:
+      fabcore replay trace.parquet
+      fabcore replay trace.parquet --policy adaptive --policy none --scale 8
+      fabcore replay trace.csv --vms 64 --out report.json --plot report.png
+    """
+    from fabcore.cli.replay import replay_command
+
+    replay_command(file, policy or [], vms, scale, seed, out, plot, json)
+
+
+@app.command()
+def bench(json: Json = False) -> None:
+    """Time the core: the repository's bench/ in a checkout, else a short built-in one.
+
+    \b
+    Example:
+      fabcore bench --json
+    """
+    from fabcore.cli.bench import bench_command
+
+    bench_command(json)
+
+
+@app.command()
+def warm(json: Json = False) -> None:
+    """Compile every kernel now, so that no first call has to wait.
+
+    \b
+    Example:
+      fabcore warm && fabcore run
+    """
+    from fabcore.cli.check import warm_command
+
+    warm_command(json)
+
+
+@app.command()
+def doctor(
+    strict: Annotated[bool, typer.Option("--strict", help="End with 1 if a check fails.")] = False,
+    json: Json = False,
+) -> None:
+    """Check this installation and say how to mend what is wrong.
+
+    \b
+    Example:
+      fabcore doctor --strict --json
+    """
+    from fabcore.cli.check import doctor_command
+
+    doctor_command(strict, json)
+
+
+__all__ = ["app", "main"]

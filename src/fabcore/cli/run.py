@@ -1,0 +1,136 @@
+"""`fabcore run`: ticks at a steady rate, a feed of VMs and load, and a view of it all."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fabcore.cli.base import Stop, emit, emit_json, note, until_stopped, working
+from fabcore.errors import FabricError
+from fabcore.view import Frame, LiveView, TickTimes, document, line, new_events
+
+if TYPE_CHECKING:
+    from fabcore.cli.feed import Feed
+    from fabcore.node import Controller
+
+POLICIES = ("adaptive", "literal")
+MAX_RATE_HZ = 100_000.0
+VIEW_S = 0.25  # between two frames on a terminal
+LINE_S = 1.0  # between two lines
+LIVE_VMS = 64
+
+Show = Callable[[Frame], None]
+
+
+def run_command(
+    targets: list[str],
+    source: str,
+    policy: str,
+    rate: float,
+    ticks: int | None,
+    vms: int | None,
+    topology: Path | None,
+    seed: int,
+    json: bool,
+) -> None:
+    """Runs the command with its options as given; returns at its end or when a signal came."""
+    if policy not in POLICIES:
+        raise FabricError(f"--policy {policy!r} is unknown: use {' or '.join(POLICIES)}")
+    if not (math.isfinite(rate) and 0 < rate <= MAX_RATE_HZ):
+        raise FabricError(f"--rate {rate:g}: use more than 0 and at most {MAX_RATE_HZ:g} Hz")
+    if topology is not None and targets:
+        raise FabricError("--topology describes an emulated node: leave it or --node out")
+    # Slow to import, so before signals are deferred.
+    from fabcore.cli.feed import Feed, LiveFeed, TraceFeed, open_trace
+    from fabcore.host.live import LiveCollector
+    from fabcore.node import Controller, ResourceNode
+    from fabcore.topology import Topology
+
+    with contextlib.ExitStack() as opened, until_stopped() as stop:
+        wants = None if source == "live" else open_trace(source, vms, seed)
+        if targets:
+            node = ResourceNode.open(targets[0] if len(targets) == 1 else targets)
+        else:
+            spec = Topology.default() if topology is None else Topology.load(topology)
+            node = ResourceNode.emulated(spec, seed, realtime=True)
+        opened.callback(node.close)
+        ctl = Controller(node, policy, seed=seed)
+        opened.callback(ctl.close)
+        feed: Feed
+        if wants is None:
+            limit = vms or LIVE_VMS
+            feed = LiveFeed(ctl, node, limit, LiveCollector(max_instances=limit))
+        else:
+            feed = TraceFeed(ctl, node, wants)
+        opened.callback(feed.close)
+        with working(), _shown(node.topology, json) as (show, every):
+            drive(ctl, feed, policy, rate, ticks, stop, show, every)
+    note("ended")
+
+
+def drive(
+    ctl: Controller,
+    feed: Feed,
+    policy: str,
+    rate: float,
+    ticks: int | None,
+    stop: Stop,
+    show: Show,
+    every_s: float,
+) -> None:
+    """Ticks at `rate` Hz until `ticks` are done, the feed ends or a stop; shows a frame every
+    `every_s` and one at the end. A late tick moves the schedule: lost time is not caught up."""
+    times, events, late = TickTimes(), new_events(), 0
+    ctl.events.listeners.append(events.append)
+    period = 1.0 / rate
+    start = due = time.monotonic()
+    next_frame = start + every_s
+
+    def frame() -> Frame:
+        taken = tuple(events)
+        events.clear()
+        return Frame(
+            ctl.snapshot(), time.monotonic() - start, feed.describe(), policy, rate,
+            times.percentiles_us(), late, taken,
+        )  # fmt: skip
+
+    while not stop.is_set() and feed.update(time.monotonic() - start):
+        times.add(ctl.tick().total_ns)
+        now = time.monotonic()
+        if now >= next_frame:
+            show(frame())
+            next_frame = max(next_frame + every_s, now)
+        if times.count == ticks:
+            break
+        due += period
+        if due < now - period:
+            late += 1
+            due = now
+        elif due > now:
+            stop.wait(due - now)
+    show(frame())
+
+
+@contextlib.contextmanager
+def _shown(topology: object, json: bool) -> Iterator[tuple[Show, float]]:
+    """How frames are shown and how often: JSON lines, a live view on a terminal, or text lines."""
+    if json:
+        yield (lambda frame: emit_json(document(frame))), LINE_S
+    elif not sys.stdout.isatty():
+        yield (lambda frame: emit(line(frame))), LINE_S
+    else:
+        from rich.live import Live
+
+        from fabcore.topology import Topology
+
+        assert isinstance(topology, Topology)
+        view = LiveView(topology)
+        with Live(view, screen=True, refresh_per_second=1 / VIEW_S):
+            yield view.show, VIEW_S
+        if view.frame is not None:
+            emit(line(view.frame))
