@@ -6,7 +6,9 @@ cdef extern from "fabcore.h" nogil:
     uint32_t fab_layout()
 
     cdef struct fab_record:
-        pass
+        uint64_t up_bytes
+        uint64_t down_bytes
+        uint64_t aux
 
     ctypedef struct fab_ring:
         pass

@@ -2,7 +2,8 @@
 cdef class Functions:
     """The functions that VMs own, by slot: their workload and counters on an emulated node.
 
-    bars: one per switch, kept alive. Slots are rows of the loop's arrays.
+    bars: one per switch, kept alive. Slots are rows of the loop's arrays. Counters start at 0 when
+    a slot receives its function and go on when the slot is given another one in its place.
     """
 
     cdef list _bars
@@ -10,7 +11,9 @@ cdef class Functions:
     cdef size_t _n
     cdef fab_function_map *_map
     cdef fab_function_cell **_cell
+    cdef fab_function_out *_base  # the cells' counters that stand for 0, per slot
     cdef Py_ssize_t _room
+    cdef object _packed_base
     cdef object _packed  # the occupied slots' map rows, one after the other
     cdef object _records
 
@@ -18,6 +21,7 @@ cdef class Functions:
         cdef Bar bar
         self._map = NULL
         self._cell = NULL
+        self._base = NULL
         self._room = 0
         self._bars = list(bars)
         self._n = len(self._bars)
@@ -33,16 +37,20 @@ cdef class Functions:
     cdef int _grow(self, Py_ssize_t room) except -1:
         cdef fab_function_cell **cell = <fab_function_cell **>calloc(room, sizeof(fab_function_cell *))
         cdef fab_function_map *rows = <fab_function_map *>calloc(room, sizeof(fab_function_map))
-        if cell is NULL or rows is NULL:
+        cdef fab_function_out *base = <fab_function_out *>calloc(room, sizeof(fab_function_out))
+        if cell is NULL or rows is NULL or base is NULL:
             free(cell)
             free(rows)
+            free(base)
             raise MemoryError
         for i in range(self._room):
             cell[i] = self._cell[i]
             rows[i] = self._map[i]
+            base[i] = self._base[i]
         free(self._cell)
         free(self._map)
-        self._cell, self._map, self._room = cell, rows, room
+        free(self._base)
+        self._cell, self._map, self._base, self._room = cell, rows, base, room
         return 0
 
     def set(self, Py_ssize_t slot, uint32_t vm, uint8_t sw, uint8_t port, uint8_t function):
@@ -55,6 +63,16 @@ cdef class Functions:
             raise TopologyError(f"there is no function {function} behind port {sw}:{port}")
         if slot >= self._room:
             self._grow(max(slot + 1, 2 * self._room))
+        cdef fab_function_out base = cell.out
+        cdef fab_function_cell *old = self._cell[slot]
+        if old is not NULL:  # another function for the same VM: its counters go on
+            base.up_bytes -= old.out.up_bytes - self._base[slot].up_bytes
+            base.down_bytes -= old.out.down_bytes - self._base[slot].down_bytes
+            base.up_dropped -= old.out.up_dropped - self._base[slot].up_dropped
+            base.down_dropped -= old.out.down_dropped - self._base[slot].down_dropped
+            cell.in_ = old.in_
+            self._quiet(old)
+        self._base[slot] = base
         self._cell[slot] = cell
         self._map[slot].vm = vm
         self._map[slot].sw = sw
@@ -64,20 +82,26 @@ cdef class Functions:
 
     def clear(self, Py_ssize_t slot):
         """Empties a slot; the function's workload ends."""
-        cdef fab_function_cell *cell = self._cell_of(slot)
-        cell.in_.offered_up = 0
-        cell.in_.offered_down = 0
-        cell.in_.ceiling_up = np.inf
-        cell.in_.ceiling_down = np.inf
+        self._quiet(self._cell_of(slot))
         self._cell[slot] = NULL
         self._pack()
 
+    cdef void _quiet(self, fab_function_cell *cell) noexcept:
+        cell.in_.offered_up = 0
+        cell.in_.offered_down = 0
+        cell.in_.ceiling_up = INFINITY
+        cell.in_.ceiling_down = INFINITY
+
     cdef int _pack(self) except -1:
-        rows = []
+        cdef fab_function_out b
+        rows, base = [], []
         for i in range(self._room):
             if self._cell[i] is not NULL:
                 rows.append((<uint64_t *>&self._map[i])[0])
+                b = self._base[i]
+                base.append((b.up_bytes, b.down_bytes, b.up_dropped, b.down_dropped))
         self._packed = np.array(rows, np.uint64)
+        self._packed_base = np.array(base, np.uint64).reshape(-1, 4)
         self._records = np.zeros(len(rows), RECORD)
         return 0
 
@@ -98,6 +122,14 @@ cdef class Functions:
         )
         if rc < 0:
             _raise_bar(rc, "function counters")
+        # A record's bytes are delivered + dropped (docs/flow.md); both count from the slot's base.
+        cdef fab_record *record = <fab_record *>out
+        cdef const uint64_t[:, ::1] base = self._packed_base
+        cdef size_t i
+        for i in range(n):
+            record[i].up_bytes -= base[i, 0] + base[i, 2]
+            record[i].down_bytes -= base[i, 1] + base[i, 3]
+            record[i].aux -= base[i, 2] + base[i, 3]
         return self._records
 
     def offer(self, const long long[::1] slots, const double[::1] up, const double[::1] down):
@@ -123,17 +155,20 @@ cdef class Functions:
         out = np.zeros((slots.shape[0], 6), np.uint64)
         cdef uint64_t[:, ::1] view = out
         cdef fab_function_cell *cell
+        cdef fab_function_out *base
         cdef Py_ssize_t i
         for i in range(slots.shape[0]):
             cell = self._cell_of(slots[i])
-            view[i, 0] = cell.out.up_bytes
-            view[i, 1] = cell.out.down_bytes
+            base = &self._base[slots[i]]
+            view[i, 0] = cell.out.up_bytes - base.up_bytes
+            view[i, 1] = cell.out.down_bytes - base.down_bytes
             view[i, 2] = cell.out.up_backlog
             view[i, 3] = cell.out.down_backlog
-            view[i, 4] = cell.out.up_dropped
-            view[i, 5] = cell.out.down_dropped
+            view[i, 4] = cell.out.up_dropped - base.up_dropped
+            view[i, 5] = cell.out.down_dropped - base.down_dropped
         return out
 
     def __dealloc__(self):
         free(self._map)
         free(self._cell)
+        free(self._base)

@@ -151,7 +151,7 @@ class ResourceNode:
             raise
         with contextlib.suppress(FabricError):  # the old module may be gone with its port
             self.chassis.detach(entry.function)
-        self._unseat(entry, keep=True)
+        self._unseat(entry, keep=True)  # its counters go on from the old function's
         entry.function, entry.up, entry.down = function, up, down
         self._seat(entry, again=True)
         self._set_floor(entry, floor)
@@ -188,9 +188,9 @@ class ResourceNode:
         chassis.tables.use(chassis.route(f, "up") + chassis.route(f, "down"), -1)
         if chassis.arbitration[f.module] == "shaper":
             chassis.shapers.remove(vm.slot)
-        if self.functions is not None:
-            self.functions.clear(vm.slot)
         if not keep:
+            if self.functions is not None:
+                self.functions.clear(vm.slot)
             self.vms.remove(vm)
         self._slices[f.module] -= vm.share
         self._enforced = None
@@ -313,7 +313,7 @@ class ResourceNode:
         """(up, down) bytes that the node has moved for the VM's function since it was bound."""
         entry = self.vms.get(vm)
         row = self._workload("delivered").counters(np.array([entry.slot], dtype=np.int64))[0]
-        return int(row[0]) - entry.base[0], int(row[1]) - entry.base[1]
+        return int(row[0]), int(row[1])
 
     def counters_all(self, handles: ArrayLike) -> dict[str, NDArray[np.uint64]]:
         """The functions' counters, (k,) each: bytes, backlog, dropped, up and down; cumulative."""

@@ -32,7 +32,6 @@ class VM:
     up: tuple[int, ...]  # link ids
     down: tuple[int, ...]
     floor: float = 0.0
-    base: tuple[int, int] = (0, 0)  # the function's counters when the VM received it, bytes
 
     @property
     def slot(self) -> int:
