@@ -57,14 +57,10 @@ def _root(
 
         emit(f"fabcore {__version__}")
     if cflags or libs:
-        from fabcore.paths import get_include, get_library
+        from fabcore import paths
 
-        library = Path(get_library())
-        flags = [f"-I{get_include()}"] if cflags else []
-        if libs:
-            folder = library.parent
-            flags += [f"-L{folder}", "-lfabcore", f"-Wl,-rpath,{folder}"]
-        emit(" ".join(flags))
+        flags = [paths.cflags()] if cflags else []
+        emit(" ".join([*flags, paths.libs()] if libs else flags))
     if context.invoked_subcommand is None and not (version or cflags or libs):
         emit(context.get_help())
 

@@ -46,7 +46,7 @@ def run_command(
     if topology is not None and targets:
         raise FabricError("--topology describes an emulated node: leave it or --node out")
     # Slow to import, so before signals are deferred.
-    from fabcore.cli.feed import Feed, LiveFeed, TraceFeed, open_trace
+    from fabcore.cli.feed import LiveFeed, TraceFeed, open_trace
     from fabcore.host.live import LiveCollector
     from fabcore.node import Controller, ResourceNode
     from fabcore.topology import Topology
