@@ -37,8 +37,9 @@ struct fab_record {
 };
 FAB_STATIC_ASSERT(sizeof(struct fab_record) == 64, "a record is one cache line");
 
-/* Who published a record. For FAB_SOURCE_PORT, vm = switch << 8 | physical port, and the byte counters
- * are the port's egress (up_bytes) and ingress (down_bytes). */
+/* Who published a record. For FAB_SOURCE_PORT, vm = 0xFFF00000 | switch << 8 | physical port
+ * (a generation that no VM has), and the byte counters are the port's egress (up_bytes) and ingress
+ * (down_bytes). */
 enum { FAB_SOURCE_NODE = 1, FAB_SOURCE_LIVE = 2, FAB_SOURCE_TRACE = 3, FAB_SOURCE_PORT = 4 };
 
 #define FAB_RING_MAGIC UINT64_C(0x314752424146) /* "FABRG1" */

@@ -13,8 +13,6 @@ log = logging.getLogger("fabcore.events")
 
 # Every kind of event, with the level it is logged at.
 KINDS = {
-    "allocated": logging.INFO,
-    "released": logging.INFO,
     "rejected": logging.WARNING,
     "throttled": logging.INFO,
     "ring_overrun": logging.WARNING,
@@ -25,7 +23,10 @@ KINDS = {
     "vm_replaced": logging.WARNING,
     "vm_stranded": logging.ERROR,
     "vm_silent": logging.WARNING,
+    "switch_gone": logging.ERROR,
+    "switch_back": logging.WARNING,
     "tick_failed": logging.ERROR,
+    "tick_late": logging.WARNING,
     "certificate": logging.ERROR,
     "infeasible_floors": logging.ERROR,
 }

@@ -124,14 +124,14 @@ class ResourceNode:
         function = self.chassis.attach(module, host)
         vm = VM(name, self.vms.reserve(), share, weight, cap, priority, function, up, down)
         self._seat(vm)
-        self._set_floor(vm, floor)
+        self.book(vm, floor)
         return vm
 
     def remove(self, vm: str | int) -> None:
         """Gives back a VM's floor and function."""
         entry = self.vms.get(vm)
         self.chassis.detach(entry.function)
-        self._set_floor(entry, 0.0)
+        self.book(entry, 0.0)
         self._unseat(entry)
 
     def move(self, entry: VM, module: int) -> None:
@@ -142,19 +142,19 @@ class ResourceNode:
         topology, host, floor = self.topology, entry.function.host, entry.floor
         up, down = topology.path_up(module, host), topology.path_down(module, host)
         self._require_share(module, entry.share, entry.name)
-        self._set_floor(entry, 0.0)
+        self.book(entry, 0.0)
         try:
             self._require(up + down, floor, entry.name)
             function = self.chassis.attach(module, host)
         except FabricError:
-            self._set_floor(entry, floor)
+            self.book(entry, floor)
             raise
         with contextlib.suppress(FabricError):  # the old module may be gone with its port
             self.chassis.detach(entry.function)
         self._unseat(entry, keep=True)  # its counters go on from the old function's
-        entry.function, entry.up, entry.down = function, up, down
+        entry.function, entry.up, entry.down, entry.links = function, up, down, up + down
         self._seat(entry, again=True)
-        self._set_floor(entry, floor)
+        self.book(entry, floor)
 
     def room(self, module: int) -> float:
         """What is left of a module for shares: 1 = all of it."""
@@ -201,22 +201,22 @@ class ResourceNode:
         if host is not None and not 0 <= host < count:
             raise TopologyError(f"host {host}: this node has hosts 0 to {count - 1}")
         hosts = range(count) if host is None else (host,)
-        return min(self._left(link) for h in hosts for link in self._host_links(h))
+        return min(self.left(link) for h in hosts for link in self._host_links(h))
 
     def allocate_bandwidth(self, vm: str | int, bandwidth: float) -> None:
         """Makes `bandwidth` (B/s, each direction) the VM's floor; CapacityError when it does not fit."""
         entry = self.vms.get(vm)
-        check_rate(bandwidth, f"bandwidth for VM {entry.name!r}")
+        check_floor(entry, bandwidth)
         self._require(entry.up + entry.down, bandwidth, entry.name, entry.floor)
-        self._set_floor(entry, bandwidth)
+        self.book(entry, bandwidth)
 
     def release_bandwidth(self, vm: str | int) -> None:
         """Makes the VM's floor 0; idempotent."""
-        self._set_floor(self.vms.get(vm), 0.0)
+        self.book(self.vms.get(vm), 0.0)
 
     def available(self, entry: VM) -> float:
         """B/s that the VM could have as its floor, its present floor included."""
-        return min(self._left(link) for link in entry.up + entry.down) + entry.floor
+        return min(self.left(link) for link in entry.up + entry.down) + entry.floor
 
     def enforcement(self, vm: str | int) -> str:
         """The weakest mechanism on the VM's path (switch/enforcement.py)."""
@@ -230,24 +230,19 @@ class ResourceNode:
         modules, hosts = len(self.topology.module_ports), len(self.topology.host_ports)
         return 2 * modules + host, 2 * modules + hosts + host
 
-    def _left(self, link: int) -> float:
+    def left(self, link: int) -> float:
+        """B/s of a link that no floor claims."""
         return max(self._capacity[link] - self._floors[link], 0.0)
 
     def _require(self, links: tuple[int, ...], floor: float, name: str, has: float = 0.0) -> None:
         """CapacityError unless a floor that was `has` can be `floor` on all of these links."""
-        if floor <= has:
-            return  # a smaller promise always fits, also on a link that has lost capacity
-        floors, capacity = self._floors, self._capacity
-        for link in links:
-            if floors[link] - has + floor > capacity[link] * (1 + EPSILON):
-                break
-        else:
-            return
         over = [
-            (link, floors[link] - has + floor - capacity[link])
+            (link, self._floors[link] - has + floor - self._capacity[link])
             for link in links
-            if floors[link] - has + floor > capacity[link] * (1 + EPSILON)
+            if self._floors[link] - has + floor > self._capacity[link] * (1 + EPSILON)
         ]
+        if not over or floor <= has:  # a smaller promise always fits
+            return
         link, missing = max(over, key=lambda pair: pair[1])
         raise CapacityError(
             f"VM {name!r}: a floor of {floor:.4g} B/s does not fit on link "
@@ -261,11 +256,29 @@ class ResourceNode:
         """What a link carries from now on, B/s; 0 = it is down."""
         self.capacity[link] = self._capacity[link] = rate
 
-    def _set_floor(self, vm: VM, floor: float) -> None:
+    def shortfall(self, vm: VM, floor: float) -> tuple[float, int]:
+        """(B/s that the tightest link lacks for this floor, that link); (0.0, -1) when it fits."""
+        has, floors, capacity = vm.floor, self._floors, self._capacity
+        if floor <= has:
+            return 0.0, -1  # a smaller promise always fits, also on a link that has lost capacity
+        more, worst, where = floor - has, 0.0, -1
+        for link in vm.links:
+            over = floors[link] + more - capacity[link]
+            if over > worst and over > EPSILON * capacity[link]:
+                worst, where = over, link
+        return worst, where
+
+    def reserved(self, link: int) -> float:
+        """B/s of floors on a link."""
+        return self._floors[link]
+
+    def book(self, vm: VM, floor: float) -> None:
+        """Enters a floor that was checked before."""
         change = floor - vm.floor
         if change:
-            for link in vm.up + vm.down:
-                self._floors[link] += change
+            floors = self._floors
+            for link in vm.links:
+                floors[link] += change
             vm.floor = floor
             self.vms.floor[vm.slot] = floor
             self.vms.floor[self.vms.capacity + vm.slot] = floor
@@ -400,6 +413,16 @@ def topology_of(source: Any) -> Topology:
     if isinstance(source, str | os.PathLike):
         return Topology.load(source)
     raise TopologyError(f"no topology: {source!r}; give a Topology, a node or a TOML file")
+
+
+def check_floor(vm: VM, floor: float) -> None:
+    """Refuses what can be no floor of the VM: no rate, or above its cap."""
+    if type(floor) is not float or not 0.0 <= floor < math.inf:  # the usual case passes at once
+        check_rate(floor, f"bandwidth for VM {vm.name!r}")
+    if floor > vm.cap:
+        raise FabricError(
+            f"bandwidth for VM {vm.name!r}: {floor:.4g} B/s is above its cap of {vm.cap:.4g} B/s"
+        )
 
 
 def check_rate(value: float, what: str) -> None:

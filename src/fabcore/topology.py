@@ -214,6 +214,31 @@ class Topology:
             out[link.b] = 2 * m + 2 * h + 2 * k + 1
         return out
 
+    def links_of(self, switch: int, port: int) -> tuple[int, ...]:
+        """Directed link ids at a port: out of the switch, and into it; none on a management port."""
+        where = (switch, port)
+        if where not in self.ingress_link:
+            return ()  # management, or a fabric port without a link
+        return self.egress_link[where], self.ingress_link[where]
+
+    @cached_property
+    def ingress_link(self) -> dict[tuple[int, int], int]:
+        """(switch, port id) -> id of the directed link that enters the switch there."""
+        m, h = len(self.module_ports), len(self.host_ports)
+        into = {(p.switch, p.port): p.index for p in self.module_ports}
+        into |= {(p.switch, p.port): 2 * m + h + p.index for p in self.host_ports}
+        return into | {here: self.egress_link[there] for here, there in self.peer.items()}
+
+    def link_bytes(self, counters: dict[tuple[int, int], tuple[int, int]]) -> dict[int, int]:
+        """Bytes by link id from the ports' (egress, ingress) byte counters."""
+        found = {}
+        for where, (egress, ingress) in counters.items():
+            if where in self.egress_link:
+                found[self.egress_link[where]] = egress
+            if where in self.ingress_link:
+                found[self.ingress_link[where]] = ingress
+        return found
+
     @cached_property
     def peer(self) -> dict[tuple[int, int], tuple[int, int]]:
         """(switch, fabric port id) -> the (switch, port id) at the other end of its link."""

@@ -6,7 +6,7 @@ free slot holds a flow that wants nothing (cap 0 on an idle path), so the arrays
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from fabcore.switch import Function
 from fabcore.switch.enforcement import Seat
 
 SLOT_BITS = 20  # of a handle; the generation is above
+LAST_GENERATION = (1 << (32 - SLOT_BITS)) - 1  # never a VM's: such handles name ports
 
 
 @dataclass(slots=True)
@@ -33,9 +34,12 @@ class VM:
     down: tuple[int, ...]
     floor: float = 0.0
 
-    @property
-    def slot(self) -> int:
-        return self.handle & ((1 << SLOT_BITS) - 1)
+    slot: int = field(init=False)
+    links: tuple[int, ...] = field(init=False)  # both paths
+
+    def __post_init__(self) -> None:
+        self.slot = self.handle & ((1 << SLOT_BITS) - 1)
+        self.links = self.up + self.down
 
     @property
     def seat(self) -> Seat:
@@ -139,7 +143,7 @@ class VMs:
             self.weight[row] = 1.0
         self.version += 1
         del self.by_key[vm.name], self.by_key[vm.handle]
-        self._generation[slot] = (self._generation[slot] + 1) % (1 << (32 - SLOT_BITS))
+        self._generation[slot] = (self._generation[slot] + 1) % LAST_GENERATION
         self._free.append(slot)
 
     def get(self, key: str | int) -> VM:

@@ -159,9 +159,13 @@ class Chassis:
             return f"arbitration table of port {t.switch}:{t.port}"
         return f"function arbitration table of module {t.pdfid >> 6}"
 
-    def link_events(self) -> list[tuple[int, list[dict[str, int]]]]:
-        """(switch, its ports) for every switch where a link's state has changed since the last call."""
-        return [(k, sw.ports()) for k, sw in enumerate(self.switches) if sw.link_events()]
+    def free_functions(self, module: int) -> int:
+        """How many functions of a module are not bound."""
+        return len(self._free[module])
+
+    def answers(self, switch: int, yes: bool) -> None:
+        """A switch that has vanished gets no tables until it answers again."""
+        self.tables.reachable(switch, yes)
 
     def close(self) -> None:
         self.plan.close()

@@ -84,6 +84,8 @@ class Tables:
         for t, target in enumerate(targets):
             self._names[t, : len(target.columns)] = target.columns
         self._quantiser = PortQuantiser(count, width)
+        self._gone = np.zeros(count, dtype=np.bool_)  # on a switch that does not answer
+        self._any_gone = False
 
     @property
     def entries(self) -> NDArray[np.uint8]:
@@ -110,6 +112,16 @@ class Tables:
         self._quantiser.run(
             self._rates, self.used, self._columns, self._capacity, self._phases, self._names
         )
+        if self._any_gone:
+            self._quantiser.changed[self._gone] = 0
+
+    def reachable(self, switch: int, yes: bool) -> None:
+        """Whether a switch's tables can be written; one that is back gets all of them anew."""
+        for t, target in enumerate(self.targets):
+            if target.switch == switch:
+                self._gone[t] = not yes
+                self._quantiser.reset(t)
+        self._any_gone = bool(self._gone.any())
 
     def forget(self) -> None:
         """The tables may not hold what was worked out: write all of them next time."""

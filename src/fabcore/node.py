@@ -1,0 +1,374 @@
+"""The loop: observe, predict, solve, switch; and the calls that admit VMs into it."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fabcore.errors import FabricError
+from fabcore.events import EventLog
+from fabcore.loop_kernels import bound_grants
+from fabcore.observe import RECORD
+from fabcore.policy import Decision, Verdict, policy_of
+from fabcore.predict import ProfilingEngine
+from fabcore.resource_node import ResourceNode, check_floor
+from fabcore.seating import choose_module
+from fabcore.snapshot import Looker, Snapshot
+from fabcore.solve import Division
+from fabcore.vms import VM
+from fabcore.vms_check import check_vm
+from fabcore.watch import Watch
+
+__all__ = ["Controller", "Decision", "ResourceNode", "TickReport"]
+
+PROVED = 1e-9  # a certificate up to this is rounding
+RING_RECORDS = 1 << 14  # 1 MiB: the writer's lines have left its cache when they are read
+WATCH_NS = 10_000_000  # how often ports are looked at
+SILENT_S = 5.0  # without telemetry for this long, a VM counts as silent
+SHAPES_PER_TICK = 8  # a shaper is set by firmware commands, which a tick can afford few of
+clock = time.perf_counter_ns
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What a tick took (ns per stage), wrote (registers) and the certificate of its division."""
+
+    observe_ns: int = 0
+    predict_ns: int = 0
+    solve_ns: int = 0
+    switch_ns: int = 0
+    total_ns: int = 0
+    writes: int = 0
+    violation: float = 0.0
+
+
+class Controller:
+    """Keeps a node's hardware in step with what its VMs need.
+
+    policy: "adaptive" or "literal" (policy.py). period_s: the sample period of the predictor, with
+    its own costs (under : over); seed: its seed. ring: a path for the telemetry ring that others
+    may follow, None = private. tables=False decides without programming anything.
+    One thread at a time; after fork the child makes its own. `close` leaves the node open.
+    """
+
+    def __init__(
+        self,
+        node: ResourceNode,
+        policy: str = "adaptive",
+        *,
+        period_s: float = 0.1,
+        seed: int = 0,
+        ring: str | os.PathLike[str] | None = None,
+        tables: bool = True,
+        costs: tuple[float, float] = (10.0, 1.0),
+        shapes: int = SHAPES_PER_TICK,
+    ) -> None:
+        self.node = node
+        self.policy = policy
+        self._decide = policy_of(policy)
+        self._programs = tables
+        self._period_s = period_s
+        self._shapes = shapes
+        self.events = EventLog()
+        self.engine = ProfilingEngine(
+            node.vms.capacity, period_s=period_s, cost_under=costs[0], cost_over=costs[1], seed=seed
+        )
+        self._ring = _open_ring(ring)
+        self._reader = self._ring.reader("now")
+        self._records = np.zeros(RING_RECORDS, dtype=RECORD)
+        self._lost = 0
+        self._watch = Watch(node, self.events)
+        self._next_watch = 0
+        self._silent: set[int] = set()
+        self._failing: dict[str, int] = {}
+        self._verdicts: dict[int, Verdict] = {}
+        self._looker = Looker(self)
+        self._stop = False
+        self.ticks = 0
+        self.report = TickReport()
+        self._writes, self._violation, self._infeasible = 0, 0.0, 0
+        self._fit()
+
+    def _fit(self) -> None:
+        """Makes every stage's arrays as long as the node's; grants start at nothing."""
+        vms = self.node.vms
+        self.engine.resize(vms.capacity)
+        self._division = Division(2 * vms.capacity, len(self.node.capacity), vms.path_width)
+        self._divided = -1
+        self.grants: NDArray[np.float64] = np.zeros(2 * vms.capacity)
+
+    # -- the loop ----------------------------------------------------------------------------
+
+    def tick(self) -> TickReport:
+        """One turn; never advances time. A stage that fails leaves the last good grants in force."""
+        now, start = self.node.time_ns, clock()
+        self._attempt(self._observe, now)
+        observed = clock()
+        self._attempt(self._predict, now)
+        predicted = clock()
+        self._attempt(self._solve, now)
+        solved = clock()
+        self._writes = 0
+        if self._programs:
+            self._attempt(self._switch, now)
+        end = clock()
+        self.ticks += 1
+        self.report = TickReport(
+            observed - start, predicted - observed, solved - predicted, end - solved, end - start,
+            self._writes, self._violation,
+        )  # fmt: skip
+        return self.report
+
+    def _observe(self, now: int) -> None:
+        """Counters into the ring, the ring into the engine; ports looked at when it is time."""
+        functions, ring = self.node.functions, self._ring
+        if functions is not None:
+            ring.publish(functions.records(now))
+        n = self._reader.read_into(self._records)
+        while n:
+            self.engine.observe(self._records[:n])
+            n = self._reader.read_into(self._records) if n == len(self._records) else 0
+        if self._reader.lost != self._lost:
+            lost, self._lost = self._reader.lost - self._lost, self._reader.lost
+            self.events.emit("ring_overrun", now, lost=lost, lost_in_all=self._lost)
+        if now >= self._next_watch:
+            self._next_watch = now + WATCH_NS
+            self._look_around(now)
+
+    def _predict(self, now: int) -> None:
+        """What each VM will need: the rows whose turn it is learn and decide."""
+        self.engine.decide(now)
+
+    def _solve(self, now: int) -> None:
+        """Divides every link by weight between floors and reservations, and proves it."""
+        vms, node = self.node.vms, self.node
+        bound_grants(
+            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, self._period_s,
+            vms.cap,
+        )  # fmt: skip
+        flows = (vms.floor, vms.cap, vms.weight, vms.path, node.capacity)
+        rates = self._division.divide(*flows, changed=self._divided != vms.version)
+        self._divided = vms.version
+        self._violation = self._division.certify(*flows)
+        if self._violation > PROVED and not self._division.infeasible:
+            raise FabricError(f"certificate: off by {self._violation:.3g}, the grants stay")
+        if self._division.infeasible != self._infeasible:
+            self._infeasible = self._division.infeasible
+            if self._infeasible:
+                self.events.emit("infeasible_floors", now, links=self._infeasible)
+        np.copyto(self.grants, rates)
+
+    def _switch(self, now: int) -> None:
+        """Programs what changed, all of it or nothing."""
+        vms = self.node.vms
+        self._writes, _ = self.node.chassis.program(
+            self.grants, vms.target, vms.column, self._shapes
+        )
+
+    def _attempt(self, stage: Callable[[int], None], now: int) -> None:
+        name = stage.__name__.strip("_")
+        try:
+            stage(now)
+        except FabricError as error:
+            # Said at once and then once a second, with how often it has happened.
+            count = self._failing.get(name, 0)
+            self._failing[name] = count + 1
+            if count == 0 or now >= self._next_complaint:
+                self._next_complaint = now + 1_000_000_000
+                self.events.emit("tick_failed", now, stage=name, error=str(error), times=count + 1)
+        else:
+            if self._failing:
+                self._failing.pop(name, None)
+
+    _next_complaint = 0
+
+    def _look_around(self, now: int) -> None:
+        if self._watch.poll(now):
+            self._divided = -1
+        silent = {int(slot) for slot in self.engine.silent(now, SILENT_S)}
+        for vm in self.node.vms.all() if silent != self._silent else ():
+            if vm.slot in silent and vm.slot not in self._silent:
+                self.events.emit("vm_silent", now, vm=vm.name, floor=vm.floor)
+        self._silent = silent
+
+    def run(self, rate_hz: float = 1000.0, seconds: float | None = None) -> None:
+        """Ticks at a rate until `seconds` are over or `stop` is called.
+
+        On a virtual node each tick is followed by 1/rate_hz of its time. In real time a tick that
+        comes late is not made up for: the schedule goes on from then, and an event tells.
+        """
+        if not (rate_hz > 0 and math.isfinite(rate_hz)):
+            raise FabricError(f"rate_hz {rate_hz!r} is no rate")
+        if seconds is not None and not seconds >= 0:
+            raise FabricError(f"seconds {seconds!r} is no time")
+        self._stop = False
+        if self.node.virtual:
+            left = math.inf if seconds is None else round(seconds * rate_hz)
+            while left > 0 and not self._stop:
+                self.tick()
+                self.node.advance(1.0 / rate_hz)
+                left -= 1
+            return
+        period = 1.0 / rate_hz
+        due = time.monotonic()
+        end = math.inf if seconds is None else due + seconds
+        late, told = 0, due
+        while due < end and not self._stop:
+            self.tick()
+            due += period
+            wait = due - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            elif wait < -period:
+                late += 1
+                due = time.monotonic()
+                if due - told >= 1.0:
+                    self.events.emit("tick_late", self.node.time_ns, ticks=late)
+                    late, told = 0, due
+
+    def stop(self) -> None:
+        """Ends `run` after the tick under way (from a signal handler or another thread)."""
+        self._stop = True
+
+    # -- VMs ---------------------------------------------------------------------------------
+
+    def add_vm(
+        self, name: str, host: int = 0, module: int | None = None, share: float = 1 / 8,
+        weight: float = 1.0, floor: float = 0.0, cap: float = math.inf, priority: int = 0,
+    ) -> int:  # fmt: skip
+        """Gives a VM a function of a module (None: the best one) toward its host; its handle.
+
+        share: of the module, in 1/32; floor, cap: B/s per direction; see contract.md section 1.
+        FabricError or CapacityError with nothing changed.
+        """
+        check_vm(self.node, name, host, module, share, weight, floor, cap, priority)
+        if module is None:
+            module = choose_module(self.node, name, host, share, floor)
+        capacity = self.node.vms.capacity
+        vm = self.node.admit(name, module, host, share, weight, floor, cap, priority)
+        if self.node.vms.capacity != capacity:
+            self._fit()
+        self.engine.adopt(vm.slot, vm.handle, cap)
+        self.events.emit("vm_added", self.node.time_ns, vm=name, module=module, host=host)
+        return vm.handle
+
+    def remove_vm(self, vm: str | int) -> None:
+        """Releases a VM and gives its function back."""
+        entry = self.node.vms.get(vm)
+        self.node.remove(entry.handle)
+        self.engine.forget(entry.slot)
+        self._verdicts.pop(entry.handle, None)
+        self.events.emit("vm_removed", self.node.time_ns, vm=entry.name)
+
+    def set_weight(self, vm: str | int, weight: float) -> None:
+        """Changes a VM's relative share; in force from the next tick on."""
+        entry = self.node.vms.get(vm)
+        if not (isinstance(weight, int | float) and weight > 0 and math.isfinite(weight)):
+            raise FabricError(f"weight {weight!r} of VM {entry.name!r} must be finite and above 0")
+        entry.weight = float(weight)
+        self.node.vms.weight[[entry.slot, self.node.vms.capacity + entry.slot]] = weight
+
+    def allocate_pci_bandwidth(self, vm: str | int, requested_bandwidth: float) -> bool:
+        """Asks for a floor of `requested_bandwidth` B/s in place of the VM's present one."""
+        entry = self.node.vms.get(vm)
+        check_floor(entry, requested_bandwidth)
+        predicted = self.engine.predict_bandwidth(entry.handle)
+        verdict = self._decide(self.node, entry, requested_bandwidth, predicted)
+        self._verdicts[entry.handle] = verdict
+        if not verdict.accepted:
+            self.events.emit(
+                "rejected", self.node.time_ns, vm=entry.name, requested=requested_bandwidth,
+                predicted=predicted, shortfall=verdict.shortfall, reason=verdict.reason,
+            )  # fmt: skip
+        return verdict.accepted
+
+    def allocate_many(self, handles: ArrayLike, bandwidths: ArrayLike) -> NDArray[np.bool_]:
+        """`allocate_pci_bandwidth` for many VMs in turn: handles (k,), bandwidths (k,) B/s -> (k,)."""
+        pairs = zip(np.asarray(handles).tolist(), np.asarray(bandwidths).tolist(), strict=True)
+        return np.array([self.allocate_pci_bandwidth(vm, rate) for vm, rate in pairs], dtype=bool)
+
+    def release_pci_bandwidth(self, vm: str | int) -> None:
+        """Gives the VM's floor back; idempotent."""
+        self.node.release_bandwidth(vm)
+
+    def decision(self, vm: str | int) -> Decision:
+        """What became of the VM's last request; FabricError when it never made one."""
+        entry = self.node.vms.get(vm)
+        verdict = self._verdicts.get(entry.handle)
+        if verdict is None:
+            raise FabricError(f"VM {entry.name!r} has asked for nothing: allocate_pci_bandwidth first")
+        granted = (
+            float(self.grants[entry.slot]),
+            float(self.grants[self.node.vms.capacity + entry.slot]),
+        )
+        return Decision(
+            verdict.accepted, verdict.reason, verdict.predicted, verdict.requested,
+            verdict.shortfall, granted, self._throttled_by(entry, verdict),
+            self.node.enforcement(entry.handle),
+        )  # fmt: skip
+
+    def verdict(self, vm: VM) -> Verdict | None:
+        """The outcome of a VM's last request, None when it made none."""
+        return self._verdicts.get(vm.handle)
+
+    def _throttled_by(self, vm: VM, verdict: Verdict) -> tuple[str, ...]:
+        """The VMs that hold less because this VM's floor is what it is, not what it was."""
+        if not verdict.accepted or vm.floor <= verdict.floor_before:
+            return ()
+        vms, node = self.node.vms, self.node
+        rows = [vm.slot, vms.capacity + vm.slot]
+        cap = vms.cap.copy()
+        bound_grants(
+            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, self._period_s, cap
+        )
+        trial = Division(2 * vms.capacity, len(node.capacity), vms.path_width)
+        after = trial.divide(vms.floor, cap, vms.weight, vms.path, node.capacity).copy()
+        floor = vms.floor.copy()
+        floor[rows] = verdict.floor_before
+        before = trial.divide(floor, cap, vms.weight, vms.path, node.capacity)
+        less = after < before * (1 - 1e-9)
+        return tuple(
+            v.name
+            for v in vms.all()
+            if v.handle != vm.handle and (less[v.slot] or less[vms.capacity + v.slot])
+        )
+
+    # -- around it ---------------------------------------------------------------------------
+
+    def publish(self, records: NDArray[np.void]) -> int:
+        """Puts another source's records (k,) RECORD into the ring; how many: always all."""
+        return int(self._ring.publish(records))
+
+    def snapshot(self) -> Snapshot:
+        """Links and VMs as they stand, with rates since the last snapshot."""
+        return self._looker.look()
+
+    def close(self) -> None:
+        """Gives the ring back; the node and what it has programmed stay."""
+        self._reader.close()
+        self._ring.close()
+
+    def __enter__(self) -> Controller:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _open_ring(path: str | os.PathLike[str] | None) -> Any:
+    """The ring at `path`; without one a private ring whose file is gone before it is used."""
+    from fabcore._core import Ring
+
+    if path is not None:
+        return Ring.create(path, RING_RECORDS)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="fabcore-", dir=memory) as folder:
+        return Ring.create(os.path.join(folder, "ring"), RING_RECORDS)

@@ -1,0 +1,101 @@
+"""Ports that go down and come up: links lose or regain capacity, VMs find another module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fabcore import pcie
+from fabcore.errors import BarError, FabricError
+from fabcore.seating import candidates
+
+if TYPE_CHECKING:
+    from fabcore.events import EventLog
+    from fabcore.resource_node import ResourceNode
+
+
+class Watch:
+    """Follows the link state of every port by the switches' own events."""
+
+    def __init__(self, node: ResourceNode, events: EventLog) -> None:
+        self._node = node
+        self._events = events
+        self._gone: set[int] = set()
+        self._down: set[tuple[int, int]] = set()
+
+    def poll(self, now_ns: int) -> bool:
+        """Looks at every switch; True when a link's capacity has changed."""
+        changed = False
+        for k, switch in enumerate(self._node.chassis.switches):
+            try:
+                # A switch that is back is read whole: what it reported meanwhile is lost.
+                infos = switch.ports() if switch.link_events() or k in self._gone else []
+            except BarError as error:
+                changed |= self._lose(k, str(error), now_ns)
+                continue
+            if infos and k in self._gone:
+                self._gone.discard(k)
+                self._node.chassis.answers(k, True)
+                self._events.emit("switch_back", now_ns, switch=k)
+            for info in infos:
+                changed |= self._update(k, info, now_ns)
+        if changed:
+            self._reseat(now_ns)
+        return changed
+
+    def _lose(self, k: int, error: str, now_ns: int) -> bool:
+        if k in self._gone:
+            return False
+        self._gone.add(k)
+        self._node.chassis.answers(k, False)
+        self._events.emit("switch_gone", now_ns, switch=k, error=error)
+        for port in self._node.topology.ports:
+            if port.switch == k:
+                for link in self._node.topology.links_of(k, port.port):
+                    self._node.set_capacity(link, 0.0)
+        return True
+
+    def _update(self, k: int, info: dict[str, int], now_ns: int) -> bool:
+        """Sets what a port's links carry now; True when that is something else than before."""
+        node, where = self._node, (k, info["port"])
+        links = node.topology.links_of(*where)
+        if not links:
+            return False
+        rate = 0.0
+        if info["up"]:
+            rate = pcie.payload_rate(
+                info["gen"], info["neg_lanes"], node.topology.mps, node.topology.mrrs
+            )
+        far = node.topology.peer.get(where)
+        if far in self._down or (far is not None and far[0] in self._gone):
+            rate = 0.0  # the other end of a fabric link is down
+        if not info["up"] and where not in self._down:
+            self._down.add(where)
+            self._events.emit("port_down", now_ns, switch=k, port=info["port"])
+        elif info["up"] and where in self._down:
+            self._down.discard(where)
+            self._events.emit("port_up", now_ns, switch=k, port=info["port"])
+        changed = False
+        for link in links:
+            limit = min(rate, float(node.topology.capacity[link]))
+            if node.capacity[link] != limit:
+                node.set_capacity(link, limit)
+                changed = True
+        return changed
+
+    def _reseat(self, now_ns: int) -> None:
+        """Moves every VM whose path is cut to a module that still reaches its host, or says so."""
+        node = self._node
+        for vm in node.vms.all():
+            if all(node.capacity[link] > 0 for link in vm.up + vm.down):
+                continue
+            was = vm.function.module
+            for module in candidates(node, vm.function.host, vm.share, vm.floor):
+                try:
+                    node.move(vm, module)
+                except FabricError:
+                    continue
+                self._events.emit("vm_replaced", now_ns, vm=vm.name, was=was, module=module)
+                break
+            else:
+                cut = [node.topology.link_names[x] for x in vm.up + vm.down if not node.capacity[x]]
+                self._events.emit("vm_stranded", now_ns, vm=vm.name, module=was, links=cut)
