@@ -158,7 +158,7 @@ class Adaptive(_Loop):
     def requests(self, observed: Floats) -> Floats:
         predict = self.ctl.engine.predict_bandwidth
         predicted = np.array([predict(h) for h in self.handles.tolist()])
-        return np.minimum(predicted, self._share)
+        return np.minimum(np.nan_to_num(predicted), self._share)
 
 
 class Literal(_Loop):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from fabcore.events import Event
-    from fabcore.node import LinkState, Snapshot, VMState
+    from fabcore.snapshot import LinkState, Snapshot, VMState
     from fabcore.topology import Topology
 
 _KEPT_TICKS = 4096
@@ -55,12 +55,19 @@ class Frame:
 
 
 def rate(value: float) -> str:
-    """B/s for people: three figures and a unit."""
+    """B/s for people: three figures and a unit; NaN is what nobody knows yet."""
+    if value != value:
+        return "?"
     for unit in ("B/s", "kB/s", "MB/s", "GB/s"):
         if abs(value) < 999.5 or unit == "GB/s":
             return f"{value:.3g} {unit}" if abs(value) < 999.5 else f"{value:.0f} {unit}"
         value /= 1e3
     raise AssertionError
+
+
+def total(pair: tuple[float, float]) -> float:
+    """Both directions together; what is not known yet counts as nothing."""
+    return sum(value for value in pair if value == value)
 
 
 def line(frame: Frame) -> str:
@@ -71,9 +78,9 @@ def line(frame: Frame) -> str:
         f"{frame.elapsed_s:.0f} s",
         f"tick {frame.snapshot.tick}",
         f"{len(vms)} VMs",
-        f"demand {rate(sum(sum(v.demand) for v in vms))}",
-        f"granted {rate(sum(sum(v.grant) for v in vms))}",
-        f"delivered {rate(sum(sum(v.delivered) for v in vms))}",
+        f"demand {rate(sum(total(v.demand) for v in vms))}",
+        f"granted {rate(sum(total(v.grant) for v in vms))}",
+        f"delivered {rate(sum(total(v.delivered) for v in vms))}",
         f"tick p50 {p50:.0f} us p99 {p99:.0f} us",
     ]
     return "  ".join(parts)
@@ -250,7 +257,7 @@ def _vms(frame: Frame, rows: int) -> Table:
     from rich.text import Text
 
     table = _grid("VM", "at", "demand", "prediction", "grant", "delivered", "held by", "decision")
-    ranked = sorted(frame.snapshot.vms, key=lambda v: (-sum(v.demand), v.name))
+    ranked = sorted(frame.snapshot.vms, key=lambda v: (-total(v.demand), v.name))
     for vm in ranked[:rows]:
         table.add_row(
             Text(clean(vm.name)[:24]),

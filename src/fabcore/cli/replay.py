@@ -1,4 +1,4 @@
-"""`fabcore replay`: options checked first, a progress bar, then the report as text, file, picture."""
+"""`fabcore replay`: options checked first, then progress, then the report in every form asked."""
 
 from __future__ import annotations
 
