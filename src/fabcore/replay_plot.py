@@ -84,4 +84,5 @@ def _thin(values: Floats, period_s: float) -> tuple[Floats, Floats]:
     stretch = -(-values.size // _POINTS)
     starts = np.arange(0, values.size, stretch)
     counts = np.diff(np.append(starts, values.size))
-    return starts * period_s, np.add.reduceat(values, starts) / counts
+    time: Floats = starts * period_s
+    return time, np.add.reduceat(values, starts) / counts

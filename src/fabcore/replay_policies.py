@@ -158,7 +158,8 @@ class Adaptive(_Loop):
     def requests(self, observed: Floats) -> Floats:
         predict = self.ctl.engine.predict_bandwidth
         predicted = np.array([predict(h) for h in self.handles.tolist()])
-        return np.minimum(np.nan_to_num(predicted), self._share)
+        floors: Floats = np.minimum(np.nan_to_num(predicted), self._share)
+        return floors
 
 
 class Literal(_Loop):
