@@ -84,5 +84,5 @@ def _thin(values: Floats, period_s: float) -> tuple[Floats, Floats]:
     stretch = -(-values.size // _POINTS)
     starts = np.arange(0, values.size, stretch)
     counts = np.diff(np.append(starts, values.size))
-    time: Floats = starts * period_s
+    time = np.asarray(starts * period_s, dtype=np.float64)
     return time, np.add.reduceat(values, starts) / counts
