@@ -1,0 +1,145 @@
+/* The register image of one switch: what it holds at start and what writes to it do. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node.h"
+
+enum { PART_PORT_COUNT = 0x08, PART_DSP_COUNT = 47, PART_USED = 1, GLOBAL_EVENTS_END = 0x1980 };
+
+void gas_put(struct node_switch *sw, uint32_t at, unsigned bytes, uint64_t value) {
+    void *p = sw->image + at;
+    switch (bytes) {
+        case 1:
+            fab_store_relaxed((uint8_t *)p, (uint8_t)value);
+            break;
+        case 2:
+            fab_store_relaxed((uint16_t *)p, (uint16_t)value);
+            break;
+        case 4:
+            fab_store_relaxed((uint32_t *)p, (uint32_t)value);
+            break;
+        default:
+            fab_store_relaxed((uint64_t *)p, value);
+            break;
+    }
+}
+
+uint32_t gas_get(const struct node_switch *sw, uint32_t at) {
+    return fab_load_relaxed((const uint32_t *)(const void *)(sw->image + at));
+}
+
+static void text(struct node_switch *sw, uint32_t at, size_t bytes, const char *value) {
+    memset(sw->image + at, ' ', bytes);
+    memcpy(sw->image + at, value, strlen(value) < bytes ? strlen(value) : bytes);
+}
+
+static unsigned chip_lanes(uint32_t device_id) {
+    unsigned low = device_id & 0xFF;
+    return low ? (low >> 4) * 10 + (low & 15) : 100;
+}
+
+static void build_information(struct node_switch *sw) {
+    static const char *const families[] = {"PFX", "PSX", "PAX", "PFXA", "PSXA", "PAXA"};
+    uint32_t id = sw->node->config.device_id[sw->index];
+    char product[25];
+    snprintf(product, sizeof product, "%s %uXG%u", families[(id >> 8 & 15) % 6], chip_lanes(id),
+             sw->generation);
+    gas_put(sw, GAS_DEVICE_ID, 4, id);
+    gas_put(sw, GAS_DEVICE_VERSION, 4, 0x00010000);
+    /* major 6 = the fifth generation's firmware, 3 the fourth's; 2 minor; build 0xB0 */
+    gas_put(sw, GAS_FW_VERSION, 4, (sw->generation == 5 ? 0x06020000u : 0x03020000u) | 0xB0);
+    text(sw, GAS_GEN4_VENDOR, 8, "MSCC");
+    text(sw, GAS_GEN4_PRODUCT, 24, product);
+    text(sw, GAS_GEN4_REVISION, 2, "B0");
+    text(sw, GAS_GEN3_VENDOR, 8, "MSCC");
+    text(sw, GAS_GEN3_PRODUCT, 16, product);
+    text(sw, GAS_GEN3_REVISION, 4, "B0");
+}
+
+static void build_top(struct node_switch *sw) {
+    gas_put(sw, GAS_BIFUR_VALID, 1, 1);
+    gas_put(sw, GAS_PARTITION_COUNT, 1, 1);
+    gas_put(sw, GAS_NTB_PARTITION_COUNT, 1, 1);
+    gas_put(sw, GAS_PFF_COUNT, 1, sw->port_count);
+    memset(sw->image + GAS_PFF_PORT, 0xFF, GAS_PFF_MAX);
+    for (uint32_t k = 0; k < sw->port_count; k++) {
+        unsigned id = sw->by_pff[k]->cfg.port;
+        gas_put(sw, GAS_PFF_PORT + k, 1, id);
+        if (id / 8 < 6) gas_put(sw, GAS_STACK_VALID + id / 8, 1, 1);
+    }
+}
+
+/* The first host port is partition 0's upstream port, the management endpoint its virtual
+ * endpoint; everything else hangs below as downstream ports, logical ids counted from 1. */
+static void build_partition(struct node_switch *sw) {
+    uint32_t base = GAS_PART_CFG, count = 0;
+    gas_put(sw, base, 4, PART_USED);
+    gas_put(sw, base + PART_USP_PFF, 4, PFF_NONE);
+    gas_put(sw, base + PART_VEP_PFF, 4, PFF_NONE);
+    for (uint32_t k = 0; k < PART_DSP_COUNT; k++)
+        gas_put(sw, base + PART_DSP_PFF + 4 * k, 4, PFF_NONE);
+    for (uint32_t k = 0; k < sw->port_count; k++) {
+        struct node_port *port = sw->by_pff[k];
+        uint32_t at = base + PART_DSP_PFF + 4 * count;
+        if (port->cfg.kind == FAB_PORT_HOST && gas_get(sw, base + PART_USP_PFF) == PFF_NONE) {
+            at = base + PART_USP_PFF;
+            port->logical = 0;
+        } else if (port->cfg.kind == FAB_PORT_MANAGEMENT &&
+                   gas_get(sw, base + PART_VEP_PFF) == PFF_NONE) {
+            at = base + PART_VEP_PFF;
+            port->logical = 100;
+        } else if (count < PART_DSP_COUNT) {
+            port->logical = (uint8_t)++count;
+        } else {
+            continue;
+        }
+        gas_put(sw, at, 4, k);
+    }
+    gas_put(sw, base + PART_PORT_COUNT, 4, sw->port_count);
+}
+
+void gas_build(struct node_switch *sw) {
+    build_top(sw);
+    build_information(sw);
+    build_partition(sw);
+    for (uint32_t k = 0; k < sw->port_count; k++) port_space_build(sw->by_pff[k]);
+}
+
+static void port_write(struct node_switch *sw, uint32_t at, uint32_t value, unsigned width) {
+    uint32_t pff = (at - GAS_PFF) / GAS_PFF_STRIDE, reg = (at - GAS_PFF) % GAS_PFF_STRIDE;
+    if (pff >= sw->port_count) return;
+    if (reg < PFF_CONFIG_BYTES)
+        port_space_write(sw->by_pff[pff], reg, value, width);
+    else
+        event_write(sw, at, value);
+}
+
+int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned width) {
+    if (sw->gone) return -ENODEV;
+    if ((width != 1 && width != 2 && width != 4 && width != 8) || off % width) return -EINVAL;
+    if (off > FAB_GAS_BYTES - width) return -ERANGE;
+    if (width == 8) {
+        gas_write(sw, off, value & UINT32_MAX, 4);
+        return gas_write(sw, off + 4, value >> 32, 4);
+    }
+    uint32_t at = (uint32_t)off, data = (uint32_t)value;
+    if (at >= GAS_PFF)
+        port_write(sw, at, data, width);
+    else if (at < GAS_MRPC_IN + GAS_MRPC_BYTES)
+        gas_put(sw, at, width, data);
+    else if (at == GAS_MRPC_CMD && width == 4)
+        mrpc_run(sw, data);
+    else if ((at >= GAS_EVENT_GLOBAL && at < GLOBAL_EVENTS_END) ||
+             (at >= GAS_PART_CFG && at < GAS_PART_CFG + GAS_PART_STRIDE))
+        event_write(sw, at, data);
+    return 0; /* everything else is read-only and ignores writes, as hardware does */
+}
+
+int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width) {
+    struct node_switch *sw = context;
+    pthread_mutex_lock(&sw->node->lock);
+    int rc = gas_write(sw, off, value, width);
+    pthread_mutex_unlock(&sw->node->lock);
+    return rc;
+}

@@ -1,0 +1,245 @@
+/* The emulated Resource Node, inside: its state and what its modules call of each other.
+ *
+ * Everything below is guarded by fab_node.lock, except fields said to be constant. The register
+ * image and the page are written by the node only, word by word with relaxed stores, because other
+ * threads and processes read them at any moment; what a client may rely on is ordered by the
+ * page's `acked` (queued writes) or by the return of the trapped write.
+ */
+#ifndef FAB_NODE_H
+#define FAB_NODE_H
+
+#include <pthread.h>
+
+#include "fabcore.h"
+#include "regs.h"
+#include "traffic.h"
+
+#define NODE_PORT_IDS 64 /* physical ids of one switch */
+#define NODE_MODULES FAB_SWITCH_MODULES
+#define PORT_SPACE_WORDS (PFF_CONFIG_BYTES / 4)
+#define FUNCTION_SPACE_WORDS 1024
+#define NODE_NONE (-1)
+
+/* A config space: its dwords and, for each, which bits a write may change or clear. */
+struct space {
+    uint32_t *words;
+    uint32_t *writable;
+    uint32_t *clearable; /* write 1 to clear */
+    uint16_t cap_tail;   /* where the next capability's offset goes, while it is being built */
+    uint16_t ext_tail;
+};
+
+/* One arbitration table and its Virtual Channel registers: a switch port's or a module's MFVC. */
+struct vc {
+    uint16_t cap;        /* offset of the capability, 0 = none; constant */
+    uint16_t table;      /* offset of the table, 0 = fixed arbitration only; constant */
+    uint16_t phases;     /* longest scheme offered; constant */
+    uint8_t entry_bits;  /* 8 (ports) or 4 (function groups); constant */
+    uint8_t scheme;      /* VC_ARB_* in force */
+    uint8_t loaded[256]; /* the table in force, as its bytes were written */
+    uint32_t stuck;      /* loads that will never finish */
+    uint32_t torn;       /* table writes that will be lost */
+};
+
+struct node_switch;
+
+struct node_port {
+    struct fab_node_port cfg; /* constant */
+    struct node_switch *sw;   /* constant */
+    struct node_port *peer;   /* the other end of a fabric link, or NULL; constant */
+    uint8_t pff;              /* constant */
+    uint8_t logical;          /* port number in partition 0: 0 upstream, 100 endpoint; constant */
+    int32_t out_link;         /* traffic link that leaves the switch here; constant */
+    int32_t in_link;          /* the one that enters it here; constant */
+    struct space space;
+    uint32_t writable[PORT_SPACE_WORDS];
+    uint32_t clearable[PORT_SPACE_WORDS];
+    struct vc vc;
+    uint8_t up;       /* the link is in L0 */
+    uint8_t disabled; /* by port control or Link Disable */
+    uint8_t held;     /* in hot reset until it is released */
+    uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
+    uint8_t clock, sris;
+    uint8_t raw_bytes;      /* counters include TLP overhead */
+    uint64_t counted[2][3]; /* egress, ingress: posted, completion, non-posted at the last clear */
+};
+
+struct node_function {
+    uint8_t bound;
+    uint8_t logical;
+    struct node_port *host;
+    struct fab_function_cell *cell; /* constant */
+    uint32_t words[FUNCTION_SPACE_WORDS];
+};
+
+struct node_module {
+    struct node_port *port; /* NULL: no such module; constant */
+    struct fab_node_module cfg;
+    uint16_t pcie, ari, sriov, shaper;          /* offsets in the PF, 0 = none; constant */
+    struct vc vc;                               /* MFVC */
+    uint32_t writable[2][FUNCTION_SPACE_WORDS]; /* of the PF, of each VF */
+    uint32_t clearable[2][FUNCTION_SPACE_WORDS];
+    struct node_function functions[FAB_MAX_FUNCTIONS];
+};
+
+struct node_switch {
+    struct fab_node *node;
+    uint32_t index;
+    uint8_t generation;        /* 4, 5 */
+    uint8_t pax;               /* a PAX: takes PAX bits and fabric commands */
+    uint8_t *image;            /* FAB_BAR_BYTES: registers and page; constant */
+    struct fab_bar_page *page; /* constant */
+    fab_bar *bar;
+    uint32_t port_count;
+    struct node_port *by_pff[FAB_MAX_PORTS];
+    struct node_port *by_id[NODE_PORT_IDS];
+    uint8_t gone;
+    uint8_t topology_ready; /* topo-info was started */
+    uint32_t stuck;         /* commands that will never complete */
+    uint64_t applied;       /* queued writes taken */
+    uint64_t file;          /* inode of its shared-memory file */
+};
+
+struct fab_node {
+    struct fab_node_config config;
+    struct node_switch switches[FAB_MAX_SWITCHES];
+    struct node_port *ports; /* config.ports of them */
+    struct node_module modules[NODE_MODULES];
+    struct traffic *traffic;
+    uint32_t bound_count; /* functions bound: (module << 6 | function), for the steps */
+    uint16_t bound[NODE_MODULES * FAB_MAX_FUNCTIONS];
+
+    pthread_mutex_t lock;
+    uint64_t time_ns;
+    uint64_t step_ns;
+    int drop;
+
+    pthread_t thread;
+    int running; /* the real-time thread exists */
+    int stop;    /* it shall end */
+
+    int64_t pid; /* of the creator: a forked child must not take the files away */
+    int dir;     /* the directory of the shared-memory files, -1 = private memory */
+    char path[256];
+};
+
+/* ---- shm.c: the memory of the switches ---- */
+int shm_map_private(struct fab_node *node);
+int shm_map_files(struct fab_node *node, const char *name);
+void shm_publish(struct fab_node *node); /* page constants, then the magic */
+int shm_reveal(struct fab_node *node);   /* gives the finished files their names */
+void shm_unmap(struct fab_node *node);
+
+/* ---- config.c: building and writing config spaces ---- */
+void space_put(struct space *s, uint32_t at, unsigned bytes, uint32_t value);
+void space_allow(struct space *s, uint32_t at, unsigned bytes, uint32_t mask);
+void space_clearable(struct space *s, uint32_t at, unsigned bytes, uint32_t mask);
+uint32_t space_get(const struct space *s, uint32_t at, unsigned bytes);
+void space_cap(struct space *s, uint32_t at, uint8_t id);
+void space_ext(struct space *s, uint32_t at, uint16_t id, uint8_t version);
+/* A write of 1..4 bytes inside one dword, as the masks allow. */
+void space_write(struct space *s, uint32_t at, uint32_t value, unsigned bytes);
+void space_pcie(struct space *s, uint32_t at, unsigned type, const struct node_port *port,
+                const struct fab_node_config *config);
+void space_power(struct space *s, uint32_t at);
+void space_aer(struct space *s, uint32_t at);
+void space_serial(struct space *s, uint32_t at, uint64_t serial);
+/* Secondary PCIe, Data Link Feature, 16 and 32 GT/s, lane margining; returns the offset behind. */
+uint32_t space_phy(struct space *s, uint32_t at, unsigned gen, unsigned lanes);
+
+enum { PCIE_ENDPOINT = 0, PCIE_UPSTREAM = 5, PCIE_DOWNSTREAM = 6 };
+enum {
+    PORT_PCIE = 0x50, /* offsets in a port's config space */
+    PCIE_DEVCTL = 0x08,
+    PCIE_LNKCAP = 0x0C,
+    PCIE_LNKCTL = 0x10,
+    PCIE_LNKSTA = 0x12,
+    PCIE_SLTCAP = 0x14,
+    PCIE_SLTCTL = 0x18,
+    PCIE_SLTSTA = 0x1A,
+    LNKCTL_DISABLE = 1 << 4,
+    LNKCTL_RETRAIN = 1 << 5,
+    LNKSTA_ACTIVE = 1 << 13,
+    SLTSTA_PRESENCE_CHANGED = 1 << 3,
+    SLTSTA_PRESENT = 1 << 6,
+    SLTSTA_LINK_CHANGED = 1 << 8
+};
+
+/* ---- port_space.c, function_space.c ---- */
+void port_space_build(struct node_port *port);
+void port_space_link(struct node_port *port); /* link and slot status after a change */
+void port_space_write(struct node_port *port, uint32_t at, uint32_t value, unsigned bytes);
+void function_spaces_build(struct fab_node *node, unsigned module);
+/* A hot reset: functions forget groups, tables and shapers; bindings are the fabric's and stay. */
+void function_spaces_reset(struct node_port *port);
+struct space function_space(struct node_module *m, unsigned function);
+/* 0 = no such function now (VF Enable, NumVFs). */
+int function_exists(const struct node_module *m, unsigned function);
+void function_write(struct fab_node *node, unsigned module, unsigned function, uint32_t at,
+                    uint32_t value, unsigned bytes);
+
+/* ---- vc.c: arbitration tables and their handshake ---- */
+void vc_build(struct vc *vc, struct space *s, uint32_t at, uint16_t id, unsigned phases,
+              unsigned entry_bits);
+enum { VC_OTHER = 0, VC_TAKEN = 1, VC_IN_FORCE = 2 };
+/* VC_OTHER: not one of its registers; VC_IN_FORCE: what arbitrates has changed. */
+int vc_write(struct vc *vc, struct space *s, uint32_t at, uint32_t value, unsigned bytes);
+/* Entries per class of the table in force; returns its phases, 0 = fixed. */
+unsigned vc_slots(const struct vc *vc, uint16_t *slots, size_t classes);
+
+/* ---- gas.c: the register image ---- */
+void gas_build(struct node_switch *sw);
+int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned width);
+void gas_put(struct node_switch *sw, uint32_t at, unsigned bytes, uint64_t value);
+uint32_t gas_get(const struct node_switch *sw, uint32_t at);
+int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
+
+/* ---- event.c ---- */
+void event_port(struct node_port *port, unsigned k);
+void event_partition(struct node_switch *sw, unsigned k);
+/* True if the register is an event header, which then took the write. */
+int event_write(struct node_switch *sw, uint32_t at, uint32_t value);
+enum { EVENT_MRPC_DONE = 1 }; /* partition event */
+
+/* ---- mrpc.c, mrpc_port.c, mrpc_fabric.c: in and out are 1024 bytes, out is zeroed ---- */
+void mrpc_run(struct node_switch *sw, uint32_t word);
+typedef uint32_t (*mrpc_handler)(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_link_status(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_counters(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_port_config(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_port_control(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_topology(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_gfms_dump(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_function_access(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
+uint64_t bytes_get(const uint8_t *in, unsigned bytes);
+uint16_t port_ltssm(const struct node_port *port);
+
+/* ---- wiring.c: traffic links and the flows of bindings ---- */
+int wiring_create(struct fab_node *node);
+void wiring_port_table(struct node_port *port);
+void wiring_capacity(struct node_port *port);
+void wiring_module(struct fab_node *node, unsigned module); /* tables, groups, functions */
+void wiring_function(struct fab_node *node, unsigned module, unsigned function);
+/* Firmware return codes; nothing changes unless 0. */
+uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logical,
+                     const uint16_t *pdfids, size_t n);
+uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
+void wiring_before_step(struct fab_node *node); /* cells -> flows */
+void wiring_after_step(struct fab_node *node);  /* flows -> cells */
+/* Payload bytes so far: egress, ingress x posted, completion, non-posted. */
+void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
+struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);
+
+/* ---- link.c: link states ---- */
+void link_train(struct node_port *port);   /* at start: no event */
+void link_refresh(struct node_port *port); /* after any cause has changed; both ends */
+void link_control(struct node_port *port, unsigned action, unsigned flag);
+
+/* ---- clock.c: time ---- */
+void clock_serve(struct fab_node *node); /* applies queued writes of all switches */
+int clock_pending(const struct fab_node *node);
+
+#endif
