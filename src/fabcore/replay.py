@@ -109,7 +109,7 @@ class Replay:
             raise FabricError(f"{vms} VMs: the node has functions for 1 to {room}")
         trace = Trace.open(path)
         series, replicas = trace.select(vms, seed)
-        if max(map(np.max, trace.peaks())) * scale * trace.period_s >= 2.0**62:
+        if max(float(p.max()) for p in trace.peaks()) * scale * trace.period_s >= 2.0**62:
             raise TraceError(f"{trace.path}: scale {scale:g} makes steps too large to count bytes")
         return cls(trace, topology, scale, seed, series, replicas)
 

@@ -90,6 +90,7 @@ def drive(
     period = 1.0 / rate
     start = due = time.monotonic()
     next_frame = start + every_s
+    ctl.snapshot()  # rates of the first frame are counted from here
 
     def frame() -> Frame:
         taken = tuple(events)
