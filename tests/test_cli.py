@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +29,7 @@ from fabcore.topology import Topology
 
 COMMANDS = ("run", "emulate", "replay", "bench", "warm", "doctor")
 SHM = Path("/dev/shm")
+TERMINAL = {**os.environ, "TERM": "xterm-256color"}
 needs_core = pytest.mark.skipif(
     find_spec("fabcore._core") is None, reason="the compiled core is not built"
 )
@@ -35,7 +40,7 @@ def fabcore(*args: object, timeout: float = 120.0) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 
-@contextmanager
+@contextlib.contextmanager
 def started(*args: object) -> Iterator[subprocess.Popen[str]]:
     """A command that is running; killed at the end whatever happened."""
     command = [sys.executable, "-m", "fabcore", *map(str, args)]
@@ -352,6 +357,25 @@ def test_run_without_a_terminal_prints_lines_and_stops_on_a_signal() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         assert "Traceback" not in process.stderr.read()
+
+
+@needs_core
+def test_run_on_a_terminal_draws_the_live_view_and_gives_the_screen_back(trace: Path) -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
+    command = [sys.executable, "-m", "fabcore", "run", "--source", str(trace), "--rate", "100"]
+    seen = b""
+    with subprocess.Popen(command, stdout=slave, stderr=subprocess.PIPE, env=TERMINAL) as process:
+        os.close(slave)
+        with contextlib.suppress(OSError):  # EIO: the other end has closed
+            while part := os.read(master, 1 << 16):
+                seen += part
+        os.close(master)
+        assert process.wait(60) == 0
+    text = seen.decode()
+    assert text.index("\x1b[?1049h") < text.index("step 1 of 3") < text.rindex("\x1b[?1049l")
+    assert all(word in text for word in ("module", "prediction", "m0 h0", "vm_added"))
+    assert "2 VMs" in text[text.rindex("\x1b[?1049l") :], "the last word stays on the screen"
 
 
 @needs_core
