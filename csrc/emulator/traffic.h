@@ -29,7 +29,8 @@ struct traffic_link {
     double capacity; /* B/s of payload; 0 = down */
     uint16_t phases; /* of the weighted round robin in force; 0 = fixed: classes share equally */
     uint16_t slots[TRAFFIC_CLASSES]; /* entries per class; a class without any gets what is left */
-    /* whole bytes that crossed, by direction of their flow (up: posted writes, down: completions) */
+    /* whole bytes that crossed, by direction of their flow (up: posted writes, down: completions)
+     */
     uint64_t bytes[2];
 };
 
@@ -51,23 +52,31 @@ struct traffic_flow {
     double committed; /* B/s, the module's per-VF shaper: served before others share; 0 = none */
     double peak;      /* B/s, the module's per-VF shaper; inf = none */
     /* written by traffic_step */
-    double backlog; /* bytes waiting */
-    double carry;   /* fraction of a byte moved but not yet counted */
+    double backlog; /* bytes waiting; the owner may set it too, such as to 0 when it unbinds */
+    double
+        carry; /* fraction of a byte moved but not yet counted; a rounding error below 0 at least */
     uint64_t delivered;
-    uint64_t dropped; /* only when steps drop */
+    uint64_t dropped; /* only when steps drop; what was offered = all four together */
 };
 
 struct traffic; /* caller-visible arrays are reached through the accessors below */
 
-/* 0 or -errno. Nothing allocates after this. */
+/* 0, -EINVAL (a count is 0 or no index type could hold it) or -ENOMEM. Nothing allocates after
+ * this. Links are down, flows inactive with neither ceiling nor peak, arbiters fixed. */
 int traffic_create(size_t links, size_t flows, size_t modules, struct traffic **out);
 void traffic_destroy(struct traffic *t);
 struct traffic_link *traffic_link(struct traffic *t, size_t i);
 struct traffic_flow *traffic_flow(struct traffic *t, size_t i);
 struct traffic_module *traffic_module(struct traffic *t, size_t i);
 
+/* To be called after active, hop, hops, direction, module or group of a flow changed; cheap, the
+ * next step takes it up. Everything else may change between steps without a call. A flow whose path
+ * cannot be (no hop, a link twice, an index out of range) counts as inactive. */
+void traffic_changed(struct traffic *t);
+
 /* Moves `seconds` of traffic in one step: each active flow's backlog grows by offered x seconds,
- * bytes move, and with `drop` what is left waiting is dropped and counted. */
+ * bytes move, and with `drop` the whole bytes left waiting are dropped and counted. What is not
+ * above 0 (NaN too) counts as 0. */
 void traffic_step(struct traffic *t, double seconds, int drop);
 
 #endif

@@ -1,0 +1,249 @@
+/* The rates of all flows: every link divided among its flows until all links agree.
+ *
+ * A link is told what each flow could use here: its ask, or the least of what its other links
+ * offer. It answers with an offer, what it would let the flow have: infinite as long as the flow's
+ * class is within its share, else the level that the others reach. A flow's rate is the least of
+ * its ask and its offers. When no offer changes any more, a flow below its ask has a link that is
+ * full and where it gets all that the arbiters give it, so the rates are feasible and
+ * work-conserving.
+ */
+#include "share.h"
+
+#include <math.h>
+
+enum {
+    SHARE_ROUNDS = 24, /* sweeps over the links; a bottleneck that depends on another costs one */
+    LEVEL_ROUNDS = 64  /* tries at one level; each settles a child for good, few are needed */
+};
+/* Relative. What is closer is the same: below what hand-computed shares differ by, above rounding.
+ */
+static const double SAME = 1e-12;
+
+/* Neither is negative; infinity is like nothing but itself. */
+static int same(double a, double b) {
+    return a == b || fabs(a - b) <= SAME * (a < b ? a : b);
+}
+
+/* What flow f could use at hop h were the link there no limit. */
+static double want_at(const struct share_lowest *l, uint32_t h) {
+    return l->at == h ? l->second : l->first;
+}
+
+/* Links but `hop` that can be full are divided again if what they can count on from the flow
+ * changed. */
+static void refresh(struct share *s, uint32_t f, uint32_t hop) {
+    const struct traffic_flow *flow = &s->flow[f];
+    const double *offer = s->offer + s->row[f];
+    struct share_lowest was = s->lowest[f], is = {s->ask[f], s->ask[f], UINT32_MAX};
+    for (uint32_t h = 0; h < flow->hops; h++) {
+        if (offer[h] < is.first) {
+            is.second = is.first;
+            is.first = offer[h];
+            is.at = h;
+        } else if (offer[h] < is.second) {
+            is.second = offer[h];
+        }
+    }
+    s->lowest[f] = is;
+    for (uint32_t h = 0; h < flow->hops; h++)
+        if (h != hop && !same(want_at(&was, h), want_at(&is, h))) s->stale[flow->hop[h].link] = 1;
+}
+
+static void offer_leaf(struct share *s, uint32_t leaf, double value) {
+    const struct share_leaf *l = &s->leaf[leaf];
+    if (same(value, s->offer[l->offer])) return;
+    s->offer[l->offer] = value;
+    refresh(s, l->flow, l->hop);
+}
+
+/* The level at which children take `budget`: child i takes clamp(weight x level, low, want), one
+ * without weight its low. With `rest` only those without weight rise, all alike, and the others
+ * have what they want. Each try settles the children that are beyond their bound on the heavier
+ * side: the level sought lies on that side too, so they will stay there. */
+static double find_level(const struct share *s, uint32_t first, uint32_t n, double budget, int rest,
+                         int floors) {
+    const double *weight = s->weight + first, *want = s->want + first, *low = s->low + first;
+    double least = 0, most = INFINITY, level = 0;
+    for (int round = 0; round < LEVEL_ROUNDS; round++) {
+        double settled = 0, sum = 0, over = 0, under = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            double w = rest ? weight[i] == 0 : weight[i], floor = floors ? low[i] : 0;
+            if (w == 0)
+                settled += rest ? want[i] : floor;
+            else if (want[i] <= w * least)
+                settled += want[i];
+            else if (floor >= w * most)
+                settled += floor;
+            else
+                sum += w;
+        }
+        if (sum == 0) return least > 0 ? least : most;
+        level = (budget - settled) / sum;
+        for (uint32_t i = 0; i < n; i++) {
+            double w = rest ? weight[i] == 0 : weight[i], floor = floors ? low[i] : 0;
+            if (w == 0 || want[i] <= w * least || floor >= w * most) continue;
+            if (w * level > want[i]) over += w * level - want[i];
+            if (w * level < floor) under += floor - w * level;
+        }
+        if (over == under) break;
+        if (over > under)
+            least = level;
+        else
+            most = level;
+    }
+    return level;
+}
+
+/* Divides a node's budget, which is less than its children want. Floors come first; a child with
+ * weight gets its share by weight; the others divide what those leave. */
+static void divide(struct share *s, const struct share_node *p, double budget, int floors) {
+    const uint32_t first = p->child, n = p->children;
+    const double *weight = s->weight + first, *low = s->low + first;
+    double *out = s->budget + first, weighted = 0, floor = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        weighted += weight[i] > 0 ? s->want[first + i] : floors ? low[i] : 0;
+        if (floors) floor += low[i];
+    }
+    if (floors && floor >= budget) {
+        for (uint32_t i = 0; i < n; i++) out[i] = floor > 0 ? low[i] * (budget / floor) : 0;
+        return;
+    }
+    int rest = weighted <= budget;
+    double level = find_level(s, first, n, budget, rest, floors);
+    for (uint32_t i = 0; i < n; i++) {
+        double w = rest ? weight[i] == 0 : weight[i], least = floors ? low[i] : 0;
+        if (w == 0)
+            out[i] = rest ? INFINITY : least;
+        else
+            out[i] = w * level > least ? w * level : least;
+    }
+}
+
+/* Sums what the flows want, up the tree of nodes root .. end. */
+static void gather_wants(struct share *s, uint32_t root, uint32_t end) {
+    for (uint32_t i = end; i-- > root;) {
+        const struct share_node *n = &s->node[i];
+        double want = 0, low = 0;
+        if (n->children) {
+            for (uint32_t c = n->child; c < n->child + n->children; c++) {
+                want += s->want[c];
+                low += s->low[c];
+            }
+        } else {
+            const struct share_leaf *l = &s->leaf[n->child];
+            want = want_at(&s->lowest[l->flow], l->hop);
+            low = s->floor[l->flow] < want ? s->floor[l->flow] : want;
+        }
+        s->want[i] = want;
+        s->low[i] = low;
+    }
+}
+
+/* Divides a link among its flows, down its tree. The link's own arbiter knows no floors. */
+static void divide_link(struct share *s, uint32_t link) {
+    uint32_t root = s->root[link], end = s->root[link + 1];
+    gather_wants(s, root, end);
+    s->budget[root] = s->capacity[link];
+    for (uint32_t i = root; i < end; i++) {
+        const struct share_node *n = &s->node[i];
+        double budget = s->budget[i];
+        if (!n->children)
+            offer_leaf(s, n->child, budget);
+        else if (s->want[i] <= budget + SAME * budget)
+            for (uint32_t c = n->child; c < n->child + n->children; c++) s->budget[c] = INFINITY;
+        else
+            divide(s, n, budget, s->low[i] > 0 && !(i == root && n->level == 0));
+    }
+}
+
+static double ratio(uint16_t slots, uint16_t phases) {
+    return phases ? (double)slots / phases : 1;
+}
+
+/* By what each node of a link's tree competes. */
+static void weigh(struct share *s, uint32_t link) {
+    for (uint32_t i = s->root[link]; i < s->root[link + 1]; i++) {
+        const struct share_node *n = &s->node[i];
+        double weight = 1;
+        if (n->kind == SHARE_CLASS) {
+            const struct traffic_link *a = &s->link[n->arbiter];
+            weight = ratio(a->slots[n->slot], a->phases);
+        } else if (n->kind == SHARE_GROUP) {
+            const struct traffic_module *m = &s->module[n->arbiter];
+            weight = ratio(m->slots[n->slot], m->phases);
+        } else if (n->kind == SHARE_MODULE) {
+            /* Modules meet in one class only on a host's link, which serves functions alike. */
+            weight = 0;
+            for (uint32_t k = n->leaf; k < n->leaf + n->leaves; k++)
+                weight += s->ask[s->leaf[k].flow] > 0;
+        }
+        s->weight[i] = weight;
+    }
+}
+
+/* Rates that were cut short before all links agreed may ask too much of a link: scale them down. */
+static void fit(struct share *s, uint32_t link) {
+    uint32_t first = s->node[s->root[link]].leaf, n = s->node[s->root[link]].leaves;
+    double sum = 0;
+    for (uint32_t i = first; i < first + n; i++) sum += s->rate[s->leaf[i].flow];
+    s->load[link] = sum;
+    if (sum <= s->capacity[link] * (1 + SAME)) return;
+    for (uint32_t i = first; i < first + n; i++)
+        s->rate[s->leaf[i].flow] *= s->capacity[link] / sum;
+    s->load[link] = s->capacity[link];
+}
+
+/* Hands what is left on every link of a flow's path to the flow. Next to nothing, as a rule. */
+static void fill(struct share *s) {
+    for (size_t l = 0; l < s->links; l++) {
+        if (!s->hot[l]) continue;
+        const struct share_node *n = &s->node[s->root[l]];
+        s->load[l] = 0;
+        for (uint32_t i = n->leaf; i < n->leaf + n->leaves; i++)
+            s->load[l] += s->rate[s->leaf[i].flow];
+    }
+    for (size_t i = 0; i < s->lives; i++) {
+        uint32_t f = s->live[i];
+        const struct traffic_flow *flow = &s->flow[f];
+        double give = s->ask[f] - s->rate[f];
+        for (int h = 0; h < flow->hops && give > 0; h++) {
+            uint32_t l = flow->hop[h].link;
+            double spare = s->capacity[l] * (1 - 1e-9) - s->load[l];
+            if (s->hot[l] && spare < give) give = spare;
+        }
+        if (!(give > 0)) continue;
+        s->rate[f] += give;
+        for (int h = 0; h < flow->hops; h++) s->load[flow->hop[h].link] += give;
+    }
+}
+
+void share_solve(struct share *s) {
+    int busy = 0;
+    for (uint32_t l = 0; l < s->links; l++) {
+        s->stale[l] = s->hot[l] = s->load[l] > s->capacity[l];
+        if (s->hot[l]) weigh(s, l);
+        busy |= s->hot[l];
+    }
+    for (size_t i = 0; i < s->lives; i++) s->rate[s->live[i]] = s->ask[s->live[i]];
+    if (!busy) return;
+    for (size_t i = 0; i < s->lives; i++) {
+        uint32_t f = s->live[i];
+        s->lowest[f] = (struct share_lowest){s->ask[f], s->ask[f], UINT32_MAX};
+        for (int h = 0; h < s->flow[f].hops; h++) s->offer[s->row[f] + h] = INFINITY;
+    }
+    for (int round = 0; round < SHARE_ROUNDS && busy; round++) {
+        busy = 0;
+        for (size_t i = 0; i < s->links; i++) {
+            uint32_t l = s->order[round % 2 ? s->links - 1 - i : i];
+            if (!s->stale[l]) continue;
+            s->stale[l] = 0;
+            if (!s->hot[l]) continue;
+            divide_link(s, l);
+            busy = 1;
+        }
+    }
+    for (size_t i = 0; i < s->lives; i++) s->rate[s->live[i]] = s->lowest[s->live[i]].first;
+    for (uint32_t l = 0; l < s->links; l++)
+        if (s->hot[l]) fit(s, l);
+    fill(s);
+}
