@@ -73,8 +73,11 @@ void wiring_function(struct fab_node *node, unsigned module, unsigned function) 
     struct traffic_flow *up = traffic_flow(node->traffic, flow_index(module, function, 0));
     struct traffic_flow *down = traffic_flow(node->traffic, flow_index(module, function, 1));
     uint32_t control = m->ari ? f->words[m->ari / 4 + 1] >> 16 : 0;
-    up->group = down->group = (uint8_t)(control >> ARI_CTL_GROUP_SHIFT & 7);
-    up->active = down->active = f->bound && function_exists(m, function);
+    uint8_t group = (uint8_t)(control >> ARI_CTL_GROUP_SHIFT & 7);
+    uint8_t active = f->bound && function_exists(m, function);
+    if (up->group != group || up->active != active) traffic_changed(node->traffic);
+    up->group = down->group = group;
+    up->active = down->active = active;
     shape(m, function, up, down);
 }
 
@@ -117,6 +120,7 @@ static void set_path(struct fab_node *node, unsigned module, unsigned function,
                      const struct crossing *path, int n) {
     struct traffic_flow *up = traffic_flow(node->traffic, flow_index(module, function, 0));
     struct traffic_flow *down = traffic_flow(node->traffic, flow_index(module, function, 1));
+    traffic_changed(node->traffic);
     up->hops = down->hops = (uint16_t)(n + 1);
     up->hop[0] = (struct traffic_hop){.link = (uint16_t)path[0].in->in_link};
     down->hop[0] = (struct traffic_hop){.link = (uint16_t)path[n - 1].out->in_link};

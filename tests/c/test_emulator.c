@@ -455,6 +455,10 @@ static void test_cells_refuse_nonsense_and_ceilings_start_open(void) {
     uint64_t before = cell_of(node, 0, 1)->out.up_bytes;
     CHECK_EQ(fab_node_advance(node, 0.01), 0);
     CHECK_EQ(cell_of(node, 0, 1)->out.up_bytes, before);
+    /* bound again elsewhere while time goes on: another path, from an empty queue */
+    CHECK_EQ(bind(node, 2, 24, 0, PDFID(0, 1)), 0);
+    CHECK_EQ(fab_node_advance(node, 0.01), 0);
+    CHECK_NEAR((double)(cell_of(node, 0, 1)->out.up_bytes - before), 1e6, 2);
     fab_node_close(node);
 }
 
