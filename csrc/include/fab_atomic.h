@@ -20,4 +20,11 @@
 #define fab_cas(p, expected, v) \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 
+/* Told to the core between two looks of a spinning wait. */
+#if defined(__x86_64__) || defined(__i386__)
+#define fab_pause() __builtin_ia32_pause()
+#else
+#define fab_pause() fab_fence_acquire()
+#endif
+
 #endif

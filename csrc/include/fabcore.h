@@ -241,9 +241,9 @@ struct fab_shape {
     double up_min, down_min, up_max, down_max; /* B/s; max inf = none */
 };
 /* tables: n rows of 256 entries (row i valid for targets[i].phases); changed: n flags, only those
- * rows are looked at; shapes may be NULL when n_shapes is 0. 0 or -errno of the first failure, after
- * every table and shaper touched is back (report->failed: index of the target, or n + index of the
- * shape). Dwords that already hold what is wanted are not written. */
+ * rows are looked at; shapes may be NULL when n_shapes is 0. 0 or -errno of the first failure,
+ * after every table and shaper touched is back (report->failed: index of the target, or n + index
+ * of the shape). Dwords that already hold what is wanted are not written. */
 FAB_API int fab_plan_apply(fab_plan *plan, const uint8_t *tables, const uint8_t *changed,
                            const struct fab_shape *shapes, size_t n_shapes,
                            struct fab_plan_report *report);

@@ -126,7 +126,7 @@ static int ask_generation(fab_switch *sw, int *generation) {
 }
 
 int fab_switch_ready(fab_switch *sw) {
-    int generation;
+    int generation = 0;
     uint8_t pax = 0;
     if (sw->generation) return 0;
     int rc = ask_generation(sw, &generation);

@@ -1,0 +1,106 @@
+/* Posted writes to a node in another process: the client's side of the page's queue.
+ *
+ * Who pairs with whom: a client fills slots, then stores `head` with release; the node loads it
+ * with acquire, applies the writes to the image, then stores `acked` with release; a client that
+ * loads acked with acquire sees the image with every side effect of its writes. `lock` only orders
+ * clients among themselves: its holder alone moves `head`, and one that died has not moved it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bar.h"
+#include "observe/process.h"
+
+enum {
+    SPINS = 4000,                 /* of a wait before it sleeps: some 50 us */
+    SPINS_PER_YIELD = 64,         /* the node may want this very core */
+    PATIENCE_NS = 50 * 1000000L,  /* between looks at whether the other side lives */
+    LOCK_SPINS_PER_CHECK = 100000 /* a lock is held for well under a microsecond */
+};
+
+static void relax(unsigned spin) {
+    if (spin % SPINS_PER_YIELD == SPINS_PER_YIELD - 1)
+        sched_yield();
+    else
+        fab_pause();
+}
+
+int bar_check_page(const struct fab_bar_page *page) {
+    if (page->layout != FAB_LAYOUT) return -EPROTO;
+    if (fab_load_acquire(&page->state) != FAB_NODE_ALIVE) return -EOWNERDEAD;
+    return fab_process_alive(page->owner_pid, page->owner_start, UINT64_MAX) ? 0 : -EOWNERDEAD;
+}
+
+static int node_serves(const struct fab_bar_page *page) {
+    return fab_load_acquire(&page->state) == FAB_NODE_ALIVE &&
+           fab_process_alive(page->owner_pid, page->owner_start, UINT64_MAX);
+}
+
+/* Waits until the node has acknowledged `target` writes. */
+static int wait_acked(struct fab_bar_page *page, uint64_t target) {
+    for (unsigned spin = 0; spin < SPINS; spin++) {
+        if ((int64_t)(fab_load_acquire(&page->acked) - target) >= 0) return 0;
+        relax(spin);
+    }
+    struct timespec patience = {0, PATIENCE_NS};
+    int rc = 0;
+    uint32_t waiting = fab_fetch_add(&page->ack_wait, 1) + 1;
+    for (;;) {
+        fab_fence_full(); /* ack_wait before acked; the node does the two the other way */
+        if ((int64_t)(fab_load_acquire(&page->acked) - target) >= 0) break;
+        if (!node_serves(page)) {
+            rc = -ENODEV;
+            break;
+        }
+        syscall(SYS_futex, &page->ack_wait, FUTEX_WAIT, waiting, &patience, NULL, 0);
+        waiting = fab_load_relaxed(&page->ack_wait);
+    }
+    fab_fetch_add(&page->ack_wait, (uint32_t)-1);
+    return rc;
+}
+
+static void lock(struct fab_bar *bar) {
+    uint64_t *word = &bar->page->lock, seen = 0;
+    for (unsigned spin = 0; !fab_cas(word, &seen, bar->owner); spin++) {
+        uint64_t holder = seen;
+        seen = 0;
+        relax(spin);
+        if (!holder || spin % LOCK_SPINS_PER_CHECK != LOCK_SPINS_PER_CHECK - 1) continue;
+        /* Only the start time's low half is in the word. A dead holder's write never happened. */
+        if (!fab_process_alive(holder >> 32, (uint32_t)holder, UINT32_MAX)) seen = holder;
+    }
+}
+
+int bar_post(struct fab_bar *bar, const struct fab_posted_write *writes, size_t n) {
+    struct fab_bar_page *page = bar->page;
+    int rc = 0;
+    lock(bar);
+    for (size_t done = 0; done < n && !rc;) {
+        uint64_t head = fab_load_relaxed(&page->head);
+        uint64_t room = FAB_QUEUE_SLOTS - (head - fab_load_acquire(&page->acked));
+        if (!room) {
+            rc = wait_acked(page, head - FAB_QUEUE_SLOTS / 2);
+            continue;
+        }
+        for (; room && done < n; room--, done++, head++)
+            page->queue[head % FAB_QUEUE_SLOTS] = writes[done];
+        fab_store_release(&page->head, head);
+        bar->posted = head;
+        fab_fence_full(); /* head before sleeping; the node does the two the other way */
+        if (fab_load_relaxed(&page->sleeping)) {
+            fab_store_relaxed(&page->sleeping, 0);
+            syscall(SYS_futex, &page->sleeping, FUTEX_WAKE, 1, NULL, NULL, 0);
+        }
+    }
+    fab_store_release(&page->lock, 0);
+    return rc;
+}
+
+int bar_settle(struct fab_bar *bar) {
+    return wait_acked(bar->page, bar->posted);
+}
