@@ -110,9 +110,7 @@ static int create_new(const char *path, uint64_t capacity, struct fab_ring *ring
 
 /* Records and count stay; a slot that the dead writer left half-written is the next to be written.
  */
-static int take_over(int fd, uint64_t capacity, struct fab_ring *ring) {
-    /* Only another creator holds the lock, and it is about to be the live writer. */
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK ? -EBUSY : -errno;
+static int take_over_locked(int fd, uint64_t capacity, struct fab_ring *ring) {
     int rc = ring_map(fd, 1, ring);
     if (rc < 0) return rc == -EINVAL ? -EEXIST : rc;
     uint64_t pid = fab_load_acquire(&ring->header->writer_pid);
@@ -131,6 +129,14 @@ static int take_over(int fd, uint64_t capacity, struct fab_ring *ring) {
     return 0;
 }
 
+static int take_over(int fd, uint64_t capacity, struct fab_ring *ring) {
+    /* Only another creator holds the lock, and it is about to be the live writer. */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    int rc = take_over_locked(fd, capacity, ring);
+    flock(fd, LOCK_UN); /* close() would not: the mapping keeps the open file */
+    return rc;
+}
+
 int fab_ring_create(const char *path, uint64_t capacity, fab_ring **out) {
     if (!capacity_ok(capacity)) return -EINVAL;
     struct fab_ring *ring = calloc(1, sizeof *ring);
@@ -144,7 +150,7 @@ int fab_ring_create(const char *path, uint64_t capacity, fab_ring **out) {
             rc = fd == -EISDIR || fd == -ENXIO ? -EEXIST : fd;
         } else {
             rc = take_over(fd, capacity, ring);
-            close(fd); /* gives the lock back */
+            close(fd);
         }
     }
     if (rc < 0)
