@@ -15,8 +15,9 @@ enum {
     PERIOD_NS = 1000 * NS_PER_US,      /* between steps of the real-time thread */
     POLL_NS = 50 * NS_PER_US,          /* queues are polled for so long after a write */
     RECENT_NS = 20 * 1000 * NS_PER_US, /* without futex_waitv: wake often for so long */
-    SERVE_BATCH = 32,                  /* writes between two acknowledgements */
-    MAX_SPLIT = 1000                   /* steps that one gap of wall time becomes, at most */
+    WAITERS = 0xFFFF,
+    SERVE_BATCH = 32, /* writes between two acknowledgements */
+    MAX_SPLIT = 1000  /* steps that one gap of wall time becomes, at most */
 };
 #define NS_PER_S 1000000000.0
 #define MAX_ADVANCE_S 1e9
@@ -89,7 +90,10 @@ uint64_t fab_node_time_ns(const fab_node *node) {
 static void acknowledge(struct node_switch *sw) {
     fab_store_release(&sw->page->acked, sw->applied);
     fab_fence_full(); /* acked before ack_wait; a waiting client does the two the other way */
-    if (!fab_load_relaxed(&sw->page->ack_wait)) return;
+    if (!(fab_load_relaxed(&sw->page->ack_wait) & WAITERS)) return;
+    /* the low half counts waiting clients; moving the high half keeps one that is just about to
+     * sleep from missing this wake */
+    fab_fetch_add(&sw->page->ack_wait, WAITERS + 1u);
     syscall(SYS_futex, &sw->page->ack_wait, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 

@@ -9,9 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -19,23 +17,9 @@
 #include <unistd.h>
 
 #include "node.h"
+#include "observe/process.h"
 
-enum { NAME_LONGEST = 200, STAT_START_FIELD = 22, RETRIES = 16 };
-
-/* Start time of a live process in clock ticks since boot; 0 = no such process, or a zombie. */
-static uint64_t process_start(uint64_t pid) {
-    char path[40], text[1024];
-    snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = 0;
-    char *p = strrchr(text, ')'); /* the name before it may hold anything */
-    if (!p || p[1] == 0 || p[2] == 'Z' || p[2] == 'X') return 0;
-    for (int field = 2; field < STAT_START_FIELD && p; field++) p = strchr(p + 1, ' ');
-    return p ? strtoull(p, NULL, 10) : 0;
-}
+enum { NAME_LONGEST = 200, RETRIES = 16 };
 
 /* ---- what stands in the directory already ---- */
 
@@ -64,13 +48,13 @@ static int examine(int dir, const char *name, int retire) {
         if (page == MAP_FAILED) {
             rc = -errno;
         } else {
-            uint64_t start = process_start(page->owner_pid);
+            int alive = fab_process_alive(page->owner_pid, page->owner_start, UINT64_MAX);
             if (fab_load_acquire(&page->magic) != FAB_PAGE_MAGIC)
                 rc = -EEXIST;
             else if (page->layout != FAB_LAYOUT)
                 rc = -EPROTO;
             else
-                rc = start && start == page->owner_start ? -EBUSY : 0;
+                rc = alive ? -EBUSY : 0;
             if (rc == 0 && retire) fab_store_release(&page->state, FAB_NODE_GONE);
             munmap(page, 4096);
         }
@@ -104,8 +88,7 @@ static int sweep(int dir, int removing) {
 
 static int check_name(const char *name) {
     size_t n = strnlen(name, NAME_LONGEST + 1);
-    if (n == 0 || n > NAME_LONGEST || strchr(name, '/')) return -EINVAL;
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? -EINVAL : 0;
+    return n == 0 || n > NAME_LONGEST || name[0] == '.' || strchr(name, '/') ? -EINVAL : 0;
 }
 
 /* The directory, locked; a node that is leaving may remove it under us, hence the retries. */
@@ -185,7 +168,7 @@ static void init_page(struct node_switch *sw) {
     page->switch_index = sw->index;
     page->switch_count = node->config.switches;
     page->owner_pid = (uint64_t)node->pid;
-    page->owner_start = process_start((uint64_t)node->pid);
+    page->owner_start = fab_process_start((uint64_t)node->pid);
     page->state = FAB_NODE_ALIVE;
     memset(page->module_ports, 0xFF, sizeof page->module_ports);
     for (uint32_t k = 0; k < sw->port_count; k++)
