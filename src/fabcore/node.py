@@ -102,7 +102,6 @@ class Controller:
         vms = self.node.vms
         self.engine.resize(vms.capacity)
         self._division = Division(2 * vms.capacity, len(self.node.capacity), vms.path_width)
-        self._divided = -1
         self.grants: NDArray[np.float64] = np.zeros(2 * vms.capacity)
 
     # -- the loop ----------------------------------------------------------------------------
@@ -155,8 +154,7 @@ class Controller:
             vms.cap,
         )  # fmt: skip
         flows = (vms.floor, vms.cap, vms.weight, vms.path, node.capacity)
-        rates = self._division.divide(*flows, changed=self._divided != vms.version)
-        self._divided = vms.version
+        rates = self._division.divide(*flows)
         self._violation = self._division.certify(*flows)
         if self._violation > PROVED and not self._division.infeasible:
             raise FabricError(f"certificate: off by {self._violation:.3g}, the grants stay")
@@ -191,8 +189,7 @@ class Controller:
     _next_complaint = 0
 
     def _look_around(self, now: int) -> None:
-        if self._watch.poll(now):
-            self._divided = -1
+        self._watch.poll(now)
         silent = {int(slot) for slot in self.engine.silent(now, SILENT_S)}
         for vm in self.node.vms.all() if silent != self._silent else ():
             if vm.slot in silent and vm.slot not in self._silent:

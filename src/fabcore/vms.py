@@ -63,7 +63,6 @@ class VMs:
 
     def __init__(self, path_width: int, hop_width: int, capacity: int = 64) -> None:
         self.path_width = path_width
-        self.version = 0  # counts changes of paths
         self.hop_width = hop_width
         self.capacity = 0
         self.by_key: dict[str | int, VM] = {}
@@ -92,7 +91,6 @@ class VMs:
         self._free.extend(range(capacity - 1, old - 1, -1))
         self._generation.extend([0] * (capacity - old))
         self.capacity = capacity
-        self.version += 1
 
 
     def reserve(self) -> int:
@@ -129,7 +127,6 @@ class VMs:
             for k, (target, column) in enumerate(hops):
                 self.target[row, k] = target
                 self.column[row, k] = column
-        self.version += 1
 
     def remove(self, vm: VM) -> None:
         """Frees the slot; the handle is never given out again until the generation wraps."""
@@ -141,7 +138,6 @@ class VMs:
             self.column[row] = -1
             self.floor[row] = self.cap[row] = self.limit[row] = 0.0
             self.weight[row] = 1.0
-        self.version += 1
         del self.by_key[vm.name], self.by_key[vm.handle]
         self._generation[slot] = (self._generation[slot] + 1) % LAST_GENERATION
         self._free.append(slot)

@@ -11,8 +11,8 @@ __all__ = ["Chassis", "Function"]
 
 
 def __getattr__(name: str) -> Any:
-    from fabcore.switch import chassis
+    import importlib
 
     if name not in __all__:
         raise AttributeError(f"module 'fabcore.switch' has no attribute {name!r}")
-    return getattr(chassis, name)
+    return getattr(importlib.import_module("fabcore.switch.chassis"), name)
