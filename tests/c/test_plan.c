@@ -154,6 +154,22 @@ static void all_or_nothing_over_three_tables(void) {
     bench_close(b);
 }
 
+/* The very first call changes schemes as well: a failure brings the fixed order back. */
+static void the_scheme_goes_back_too(void) {
+    struct bench *b = bench_open();
+    struct fab_plan_report r;
+    uint8_t got[256];
+    uint32_t seed = 8;
+    for (unsigned i = 0; i < TARGETS; i++) wish(b, i, &seed);
+    table_of(b, 2)->stuck = 1;
+    CHECK_EQ(apply(b, &r), -ETIMEDOUT);
+    CHECK_EQ(r.rolled_back, 3);
+    for (unsigned i = 0; i < TARGETS; i++) CHECK_EQ(image_in_force(table_of(b, i), 8, got), 0);
+    CHECK_EQ(apply(b, &r), 0);
+    for (unsigned i = 0; i < TARGETS; i++) CHECK(holds(b, i, b->rows[i]));
+    bench_close(b);
+}
+
 /* Each register write of a call is lost in turn, on either switch. */
 static void a_write_lost_anywhere_changes_all_or_nothing(void) {
     struct bench *b = bench_open();
@@ -274,6 +290,7 @@ int main(void) {
     a_plan_that_cannot_work_is_refused();
     a_bad_row_is_refused_before_anything_is_written();
     all_or_nothing_over_three_tables();
+    the_scheme_goes_back_too();
     a_write_lost_anywhere_changes_all_or_nothing();
     a_way_back_that_fails_is_said_and_read_again();
     shapes_are_part_of_all_or_nothing();
