@@ -427,7 +427,8 @@ def check_floor(vm: VM, floor: float) -> None:
 
 def check_rate(value: float, what: str) -> None:
     """Refuses what is no finite rate of at least 0."""
-    if not isinstance(value, int | float | np.floating | np.integer) or not math.isfinite(value):
+    number = isinstance(value, int | float | np.floating | np.integer) and type(value) is not bool
+    if not number or not math.isfinite(value):
         raise FabricError(f"{what}: {value!r} is no rate; give finite B/s")
     if value < 0:
         raise FabricError(f"{what}: {value!r} B/s is negative")

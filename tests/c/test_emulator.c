@@ -2,10 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "check.h"
 #include "default_node.h"
@@ -163,6 +160,7 @@ static void test_firmware_answers_and_refuses(void) {
     CHECK_EQ(out[1], 0xEDCBA987);
     CHECK_EQ(command(node, 0, LOCAL(MRPC_ECHO), &in, 4, out, 4), 0);
     CHECK_EQ(out[0], 0xEDCBA987);
+    CHECK_EQ(reg(node, 0, GAS_MRPC_OUT + 4), 0); /* nothing of the longer answer before */
     CHECK_EQ(command(node, 0, LOCAL(0x77), &in, 4, out, 4), MRPC_ERR_COMMAND);
     uint8_t sub = 9;
     CHECK_EQ(command(node, 0, LOCAL(MRPC_TOPOLOGY), &sub, 1, out, 4), MRPC_ERR_SUBCOMMAND);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,50 @@ static void test_a_killed_nodes_files_are_taken_over(void) {
     CHECK_EQ(files_in(folder), -1);
 }
 
+struct worker {
+    fab_node *node;
+    uint8_t sw;
+};
+
+/* One switch's bar per thread: commands that all change the same wiring. */
+static void *work(void *context) {
+    struct worker *w = context;
+    fab_bar *bar = fab_node_bar(w->node, w->sw);
+    uint32_t out = 0, in = w->sw;
+    for (uint8_t k = 0; k < 100; k++) {
+        uint8_t bind[36] = {1, w->sw, 16, k}, unbind[8] = {2, w->sw, 16, k, 0, 0, 2, 0};
+        uint16_t pdfid = (uint16_t)PDFID(2 * w->sw, 1 + k % 32);
+        memcpy(bind + 4, &pdfid, 2);
+        CHECK_EQ(command(bar, MRPC_GFMS_BIND, bind, sizeof bind, &out, 4), 0);
+        CHECK_EQ(fab_function_offer(bar, 0, 1 + k % 32, 1e10, 1e10), 0);
+        CHECK_EQ(fab_bar_write32(bar, GAS_PFF + 2 * GAS_PFF_STRIDE + 0x320, k), 0);
+        CHECK_EQ(command(bar, MRPC_ECHO, &in, 4, &out, 4), 0);
+        CHECK_EQ(out, ~in);
+        if (k % 10 == 0) nap_ms(1);
+        CHECK_EQ(command(bar, MRPC_GFMS_BIND, unbind, sizeof unbind, &out, 4), 0);
+    }
+    return NULL;
+}
+
+static void test_threads_share_a_running_node(void) {
+    fab_node *node = NULL;
+    pthread_t threads[DEFAULT_SWITCHES];
+    struct worker workers[DEFAULT_SWITCHES];
+    uint64_t moved = 0;
+    CHECK_EQ(fab_node_create(&plan.config, plan.ports, NULL, &node), 0);
+    CHECK_EQ(fab_node_start(node), 0);
+    for (uint8_t k = 0; k < DEFAULT_SWITCHES; k++) {
+        workers[k] = (struct worker){node, k};
+        CHECK_EQ(pthread_create(&threads[k], NULL, work, &workers[k]), 0);
+    }
+    for (int k = 0; k < DEFAULT_SWITCHES; k++) pthread_join(threads[k], NULL);
+    CHECK_EQ(fab_node_stop(node), 0);
+    for (unsigned f = 0; f < FAB_MAX_FUNCTIONS; f++)
+        moved += fab_bar_page(fab_node_bar(node, 0))->cells[0][f].out.up_bytes;
+    CHECK(moved > 0);
+    fab_node_close(node);
+}
+
 /* A file of the node's size at K whose page says what it is told to. */
 static void plant(uint64_t magic, uint32_t layout) {
     char path[112];
@@ -229,6 +274,7 @@ int main(void) {
     snprintf(folder, sizeof folder, "/dev/shm/%s", name);
     test_another_process_programs_the_node();
     test_a_killed_nodes_files_are_taken_over();
+    test_threads_share_a_running_node();
     test_a_name_held_by_something_else_is_refused_untouched();
     return CHECK_RESULT;
 }
