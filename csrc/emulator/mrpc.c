@@ -44,24 +44,26 @@ static uint32_t temperature(struct node_switch *sw, const uint8_t *in, uint8_t *
     return 0;
 }
 
-static const struct {
+struct mrpc_entry {
     uint16_t id;
-    uint8_t fabric; /* answered by a PAX only */
+    uint16_t answer; /* bytes that it may fill, a multiple of 4 */
+    uint8_t fabric;  /* answered by a PAX only */
     mrpc_handler run;
-} commands[] = {
-    {MRPC_PING, 0, ping},
-    {MRPC_ECHO, 0, echo},
-    {MRPC_PAX_ID, 1, pax_id},
-    {MRPC_TEMPERATURE, 0, temperature},
-    {MRPC_LINK_STATUS, 0, mrpc_link_status},
-    {MRPC_PORT_COUNTERS, 0, mrpc_counters},
-    {MRPC_STACK_BIF, 0, mrpc_bifurcation},
-    {MRPC_TOPOLOGY, 1, mrpc_topology},
-    {MRPC_GFMS_DUMP, 1, mrpc_gfms_dump},
-    {MRPC_GFMS_BIND, 1, mrpc_gfms_bind},
-    {MRPC_PORT_CONFIG, 1, mrpc_port_config},
-    {MRPC_PORT_CONTROL, 1, mrpc_port_control},
-    {MRPC_FUNCTION_ACCESS, 1, mrpc_function_access},
+};
+static const struct mrpc_entry commands[] = {
+    {MRPC_FUNCTION_ACCESS, 4, 1, mrpc_function_access},
+    {MRPC_PING, 8, 0, ping},
+    {MRPC_ECHO, 4, 0, echo},
+    {MRPC_PAX_ID, 4, 1, pax_id},
+    {MRPC_TEMPERATURE, 16, 0, temperature},
+    {MRPC_LINK_STATUS, 720, 0, mrpc_link_status},
+    {MRPC_PORT_COUNTERS, 896, 0, mrpc_counters},
+    {MRPC_STACK_BIF, 8, 0, mrpc_bifurcation},
+    {MRPC_TOPOLOGY, 1004, 1, mrpc_topology},
+    {MRPC_GFMS_DUMP, 88, 1, mrpc_gfms_dump},
+    {MRPC_GFMS_BIND, 4, 1, mrpc_gfms_bind},
+    {MRPC_PORT_CONFIG, 4, 1, mrpc_port_config},
+    {MRPC_PORT_CONTROL, 0, 1, mrpc_port_control},
 };
 
 /* The switch that a command is meant for: PAX bits count on a PAX only. */
@@ -73,26 +75,39 @@ static struct node_switch *target(struct node_switch *sw, uint32_t word) {
     return other->gone || !other->pax ? NULL : other;
 }
 
-static uint32_t run(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out) {
-    struct node_switch *to = target(sw, word);
-    if (!to) return (uint32_t)MRPC_ERR_UNREACHABLE;
+static const struct mrpc_entry *find(const struct node_switch *to, uint32_t word) {
     for (size_t k = 0; k < sizeof commands / sizeof *commands; k++)
-        if (commands[k].id == (word & 0xFFFF) && (to->pax || !commands[k].fabric))
-            return commands[k].run(to, in, out);
-    return MRPC_ERR_COMMAND;
+        if (commands[k].id == (word & 0xFFFF))
+            return to->pax || !commands[k].fabric ? &commands[k] : NULL;
+    return NULL;
+}
+
+/* Runs the command; *answered = bytes of `out` that count, the rest of which is not written. */
+static uint32_t run(struct node_switch *sw, uint32_t word, uint8_t *out, uint32_t *answered) {
+    struct node_switch *to = target(sw, word);
+    *answered = 0;
+    if (!to) return (uint32_t)MRPC_ERR_UNREACHABLE;
+    const struct mrpc_entry *entry = find(to, word);
+    if (!entry) return MRPC_ERR_COMMAND;
+    memset(out, 0, entry->answer);
+    uint32_t code = entry->run(to, sw->image + GAS_MRPC_IN, out);
+    *answered = code ? 0 : entry->answer;
+    return code;
 }
 
 void mrpc_run(struct node_switch *sw, uint32_t word) {
-    uint32_t out[GAS_MRPC_BYTES / 4] = {0};
+    uint32_t out[GAS_MRPC_BYTES / 4], answered;
     gas_put(sw, GAS_MRPC_CMD, 4, word);
     gas_put(sw, GAS_MRPC_STATUS, 4, MRPC_IN_PROGRESS);
     if (sw->stuck) {
         sw->stuck--;
         return;
     }
-    uint32_t code = run(sw, word, sw->image + GAS_MRPC_IN, (uint8_t *)out);
-    for (uint32_t k = 0; k < GAS_MRPC_BYTES / 4; k++)
-        gas_put(sw, GAS_MRPC_OUT + 4 * k, 4, code ? 0 : out[k]);
+    uint32_t code = run(sw, word, (uint8_t *)out, &answered);
+    for (uint32_t k = 0; k < answered; k += 4) gas_put(sw, GAS_MRPC_OUT + k, 4, out[k / 4]);
+    for (uint32_t k = answered; k < sw->answered; k += 4) /* nothing of the last answer stays */
+        gas_put(sw, GAS_MRPC_OUT + k, 4, 0);
+    sw->answered = answered;
     gas_put(sw, GAS_MRPC_RETURN, 4, code);
     fab_fence_release(); /* whoever sees the status sees the answer */
     gas_put(sw, GAS_MRPC_STATUS, 4, MRPC_DONE);

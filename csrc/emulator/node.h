@@ -96,6 +96,7 @@ struct node_switch {
     uint8_t gone;
     uint8_t topology_ready; /* topo-info was started */
     uint32_t stuck;         /* commands that will never complete */
+    uint32_t answered;      /* bytes of the last command's output */
     uint64_t applied;       /* queued writes taken */
     uint64_t file;          /* inode of its shared-memory file */
 };
@@ -201,7 +202,8 @@ void event_partition(struct node_switch *sw, unsigned k);
 int event_write(struct node_switch *sw, uint32_t at, uint32_t value);
 enum { EVENT_MRPC_DONE = 1 }; /* partition event */
 
-/* ---- mrpc.c, mrpc_port.c, mrpc_fabric.c: in and out are 1024 bytes, out is zeroed ---- */
+/* ---- mrpc.c, mrpc_port.c, mrpc_fabric.c: in is the mailbox, out as long as mrpc.c says and zeroed
+ * ---- */
 void mrpc_run(struct node_switch *sw, uint32_t word);
 typedef uint32_t (*mrpc_handler)(struct node_switch *sw, const uint8_t *in, uint8_t *out);
 uint32_t mrpc_link_status(struct node_switch *sw, const uint8_t *in, uint8_t *out);
