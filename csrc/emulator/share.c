@@ -29,91 +29,104 @@ static double want_at(const struct share_lowest *l, uint32_t h) {
     return l->at == h ? l->second : l->first;
 }
 
-/* Links but `hop` that can be full are divided again if what they can count on from the flow
- * changed. */
-static void refresh(struct share *s, uint32_t f, uint32_t hop) {
-    const struct traffic_flow *flow = &s->flow[f];
+static struct share_lowest lowest_of(const struct share *s, uint32_t f) {
     const double *offer = s->offer + s->row[f];
-    struct share_lowest was = s->lowest[f], is = {s->ask[f], s->ask[f], UINT32_MAX};
-    for (uint32_t h = 0; h < flow->hops; h++) {
-        if (offer[h] < is.first) {
-            is.second = is.first;
-            is.first = offer[h];
-            is.at = h;
-        } else if (offer[h] < is.second) {
-            is.second = offer[h];
+    struct share_lowest l = {s->ask[f], s->ask[f], UINT32_MAX};
+    for (uint32_t h = 0; h < s->flow[f].hops; h++) {
+        if (offer[h] < l.first) {
+            l.second = l.first;
+            l.first = offer[h];
+            l.at = h;
+        } else if (offer[h] < l.second) {
+            l.second = offer[h];
         }
     }
-    s->lowest[f] = is;
-    for (uint32_t h = 0; h < flow->hops; h++)
-        if (h != hop && !same(want_at(&was, h), want_at(&is, h))) s->stale[flow->hop[h].link] = 1;
+    return l;
 }
 
+/* What a flow takes of a link is the least of all offers: only if a new offer moves that, its other
+ * links have to be divided again. */
 static void offer_leaf(struct share *s, uint32_t leaf, double value) {
     const struct share_leaf *l = &s->leaf[leaf];
     if (same(value, s->offer[l->offer])) return;
+    double took = s->lowest[l->flow].first;
     s->offer[l->offer] = value;
-    refresh(s, l->flow, l->hop);
+    s->lowest[l->flow] = lowest_of(s, l->flow);
+    if (same(took, s->lowest[l->flow].first)) return;
+    const struct traffic_flow *flow = &s->flow[l->flow];
+    for (uint32_t h = 0; h < flow->hops; h++)
+        if (h != l->hop) s->stale[flow->hop[h].link] = 1;
+}
+
+/* Children that compete, as seen by one arbiter: by weight, or all alike, or by what is committed.
+ */
+struct contest {
+    const double *weight, *low, *want;
+    uint32_t n;
+    int rest;   /* only those without weight compete, all alike; the others have what they want */
+    int floors; /* low counts */
+};
+
+static double weight_in(const struct contest *c, uint32_t i) {
+    return c->rest ? c->weight[i] == 0 : c->weight[i];
 }
 
 /* The level at which children take `budget`: child i takes clamp(weight x level, low, want), one
- * without weight its low. With `rest` only those without weight rise, all alike, and the others
- * have what they want. Each try settles the children that are beyond their bound on the heavier
- * side: the level sought lies on that side too, so they will stay there. */
-static double find_level(const struct share *s, uint32_t first, uint32_t n, double budget, int rest,
-                         int floors) {
-    const double *weight = s->weight + first, *want = s->want + first, *low = s->low + first;
+ * that does not compete its low (with `rest` its want). Each try settles the children that are
+ * beyond their bound on the heavier side: the level sought lies on that side too, so they stay
+ * there. */
+static double find_level(const struct contest *c, double budget) {
     double least = 0, most = INFINITY, level = 0;
     for (int round = 0; round < LEVEL_ROUNDS; round++) {
         double settled = 0, sum = 0, over = 0, under = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            double w = rest ? weight[i] == 0 : weight[i], floor = floors ? low[i] : 0;
+        for (uint32_t i = 0; i < c->n; i++) {
+            double w = weight_in(c, i), low = c->floors ? c->low[i] : 0;
             if (w == 0)
-                settled += rest ? want[i] : floor;
-            else if (want[i] <= w * least)
-                settled += want[i];
-            else if (floor >= w * most)
-                settled += floor;
+                settled += c->rest ? c->want[i] : low;
+            else if (c->want[i] <= w * least)
+                settled += c->want[i];
+            else if (low >= w * most)
+                settled += low;
             else
                 sum += w;
         }
-        if (sum == 0) return least > 0 ? least : most;
+        if (sum == 0) break;
         level = (budget - settled) / sum;
-        for (uint32_t i = 0; i < n; i++) {
-            double w = rest ? weight[i] == 0 : weight[i], floor = floors ? low[i] : 0;
-            if (w == 0 || want[i] <= w * least || floor >= w * most) continue;
-            if (w * level > want[i]) over += w * level - want[i];
-            if (w * level < floor) under += floor - w * level;
+        for (uint32_t i = 0; i < c->n; i++) {
+            double w = weight_in(c, i), low = c->floors ? c->low[i] : 0;
+            if (w == 0 || c->want[i] <= w * least || low >= w * most) continue;
+            if (w * level > c->want[i]) over += w * level - c->want[i];
+            if (w * level < low) under += low - w * level;
         }
         if (over == under) break;
-        if (over > under)
-            least = level;
-        else
-            most = level;
+        *(over > under ? &least : &most) = level;
     }
     return level;
 }
 
-/* Divides a node's budget, which is less than its children want. Floors come first; a child with
- * weight gets its share by weight; the others divide what those leave. */
+/* Divides a node's budget, which is less than its children want. Floors come first, in proportion
+ * if they are too much; a child with weight gets its share by weight; the others what that leaves.
+ * A flow's own want does not limit its offer, or two links would talk each other down. */
 static void divide(struct share *s, const struct share_node *p, double budget, int floors) {
-    const uint32_t first = p->child, n = p->children;
-    const double *weight = s->weight + first, *low = s->low + first;
+    const uint32_t first = p->child;
+    struct contest c = {s->weight + first, s->low + first, s->want + first, p->children, 0, floors};
     double *out = s->budget + first, weighted = 0, floor = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        weighted += weight[i] > 0 ? s->want[first + i] : floors ? low[i] : 0;
-        if (floors) floor += low[i];
+    for (uint32_t i = 0; i < c.n; i++) {
+        weighted += c.weight[i] > 0 ? c.want[i] : floors ? c.low[i] : 0;
+        if (floors) floor += c.low[i];
     }
     if (floors && floor >= budget) {
-        for (uint32_t i = 0; i < n; i++) out[i] = floor > 0 ? low[i] * (budget / floor) : 0;
-        return;
+        c.weight = s->commit + first;
+        c.floors = 0;
+    } else {
+        c.rest = weighted <= budget;
     }
-    int rest = weighted <= budget;
-    double level = find_level(s, first, n, budget, rest, floors);
-    for (uint32_t i = 0; i < n; i++) {
-        double w = rest ? weight[i] == 0 : weight[i], least = floors ? low[i] : 0;
+    double level = find_level(&c, budget);
+    for (uint32_t i = 0; i < c.n; i++) {
+        double w = weight_in(&c, i), least = 0;
+        if (c.floors) least = s->node[first + i].children ? c.low[i] : s->commit[first + i];
         if (w == 0)
-            out[i] = rest ? INFINITY : least;
+            out[i] = c.rest ? INFINITY : least;
         else
             out[i] = w * level > least ? w * level : least;
     }
@@ -160,24 +173,30 @@ static double ratio(uint16_t slots, uint16_t phases) {
     return phases ? (double)slots / phases : 1;
 }
 
-/* By what each node of a link's tree competes. */
+/* By what a node competes with its siblings. */
+static double weight_of(const struct share *s, const struct share_node *n) {
+    if (n->kind == SHARE_CLASS) {
+        const struct traffic_link *a = &s->link[n->arbiter];
+        return ratio(a->slots[n->slot], a->phases);
+    }
+    if (n->kind == SHARE_GROUP) {
+        const struct traffic_module *m = &s->module[n->arbiter];
+        return ratio(m->slots[n->slot], m->phases);
+    }
+    if (n->kind == SHARE_FLOW) return 1;
+    /* Modules meet in one class only on a host's link, which serves functions alike. */
+    double busy = 0;
+    for (uint32_t k = n->leaf; k < n->leaf + n->leaves; k++) busy += s->ask[s->leaf[k].flow] > 0;
+    return busy;
+}
+
+/* Readies a link's tree for the step. */
 static void weigh(struct share *s, uint32_t link) {
-    for (uint32_t i = s->root[link]; i < s->root[link + 1]; i++) {
+    for (uint32_t i = s->root[link + 1]; i-- > s->root[link];) {
         const struct share_node *n = &s->node[i];
-        double weight = 1;
-        if (n->kind == SHARE_CLASS) {
-            const struct traffic_link *a = &s->link[n->arbiter];
-            weight = ratio(a->slots[n->slot], a->phases);
-        } else if (n->kind == SHARE_GROUP) {
-            const struct traffic_module *m = &s->module[n->arbiter];
-            weight = ratio(m->slots[n->slot], m->phases);
-        } else if (n->kind == SHARE_MODULE) {
-            /* Modules meet in one class only on a host's link, which serves functions alike. */
-            weight = 0;
-            for (uint32_t k = n->leaf; k < n->leaf + n->leaves; k++)
-                weight += s->ask[s->leaf[k].flow] > 0;
-        }
-        s->weight[i] = weight;
+        s->weight[i] = weight_of(s, n);
+        s->commit[i] = n->children ? 0 : s->floor[s->leaf[n->child].flow];
+        for (uint32_t c = n->child; c < n->child + n->children; c++) s->commit[i] += s->commit[c];
     }
 }
 
@@ -228,8 +247,9 @@ void share_solve(struct share *s) {
     if (!busy) return;
     for (size_t i = 0; i < s->lives; i++) {
         uint32_t f = s->live[i];
-        s->lowest[f] = (struct share_lowest){s->ask[f], s->ask[f], UINT32_MAX};
-        for (int h = 0; h < s->flow[f].hops; h++) s->offer[s->row[f] + h] = INFINITY;
+        for (int h = 0; h < s->flow[f].hops; h++)
+            if (!s->hot[s->flow[f].hop[h].link]) s->offer[s->row[f] + h] = INFINITY;
+        s->lowest[f] = lowest_of(s, f);
     }
     for (int round = 0; round < SHARE_ROUNDS && busy; round++) {
         busy = 0;

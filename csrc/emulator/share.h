@@ -56,13 +56,14 @@ struct share {
     size_t lives;
 
     /* Of one step. B/s; what the caller sets: ask and floor of every live flow, capacity, load. */
-    double *ask, *floor, *rate;  /* [flows] wanted, of it committed; the result */
+    double *ask, *floor, *rate;  /* [flows] wanted, committed if any is; the result */
     double *capacity, *load;     /* [links] load = sum of asks that cross it */
     struct share_lowest *lowest; /* [flows] */
     double *offer;               /* by flow and hop: what the link would let the flow have */
-    double *weight, *low, *want, *budget; /* by node */
-    uint8_t *hot;                         /* [links] asked for more than it has */
-    uint8_t *stale;                       /* [links] a demand changed since it was divided */
+    /* by node: slots, committed, of it wanted, wanted, allowed */
+    double *weight, *commit, *low, *want, *budget;
+    uint8_t *hot;   /* [links] asked for more than it has */
+    uint8_t *stale; /* [links] a demand changed since it was divided */
 };
 
 /* 0 or -ENOMEM; share_free also after a failure. */

@@ -2,6 +2,7 @@
 #include "share.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ int share_alloc(struct share *s) {
         {&s->lowest, s->flows, sizeof *s->lowest},
         {&s->offer, leaves, sizeof(double)},
         {&s->weight, nodes, sizeof(double)},
+        {&s->commit, nodes, sizeof(double)},
         {&s->low, nodes, sizeof(double)},
         {&s->want, nodes, sizeof(double)},
         {&s->budget, nodes, sizeof(double)},
@@ -44,9 +46,9 @@ int share_alloc(struct share *s) {
 }
 
 void share_free(struct share *s) {
-    void *part[] = {s->leaf, s->node,   s->root, s->row,    s->live,  s->order,  s->paced,
-                    s->ask,  s->floor,  s->rate, s->load,   s->offer, s->lowest, s->capacity,
-                    s->low,  s->weight, s->want, s->budget, s->hot,   s->stale};
+    void *part[] = {s->leaf, s->node,   s->root,   s->row,  s->live,   s->order,  s->paced,
+                    s->ask,  s->floor,  s->rate,   s->load, s->offer,  s->lowest, s->capacity,
+                    s->low,  s->commit, s->weight, s->want, s->budget, s->hot,    s->stale};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) free(part[i]);
 }
 
@@ -191,6 +193,7 @@ void share_build(struct share *s) {
         end = build_tree(s, first, next - first, end);
     }
     s->root[s->links] = end;
+    for (uint32_t i = 0; i < row; i++) s->offer[i] = INFINITY;
     order_links(s);
 }
 

@@ -133,7 +133,7 @@ static void queue(struct traffic *t, uint32_t f, double seconds) {
         for (int h = 0; h < flow->hops; h++) t->share.load[flow->hop[h].link] += ask;
     }
     t->share.ask[f] = ask;
-    t->share.floor[f] = lesser(above_zero(flow->committed), ask);
+    t->share.floor[f] = ask > 0 ? lesser(above_zero(flow->committed), MOST_ADDED) : 0;
 }
 
 /* Moves what a flow's rate allows, and counts it in whole bytes wherever it passed. */
