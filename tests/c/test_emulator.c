@@ -357,6 +357,23 @@ static void test_table_divides_two_modules_one_to_three(void) {
     fab_node_close(node);
 }
 
+static void test_down_traffic_meets_the_tables_of_the_reverse_path(void) {
+    fab_node *node = make();
+    uint8_t entries[256];
+    for (unsigned k = 0; k < 256; k++) entries[k] = k % 4 ? 24 : 16; /* host 0 : 1 = 1 : 3 */
+    CHECK_EQ(bind(node, 0, 16, 0, PDFID(2, 1)), 0);
+    CHECK_EQ(bind(node, 0, 24, 0, PDFID(3, 1)), 0);
+    load_table(node, 0, 32, entries, VC_ARB_WRR256); /* the fabric link toward switch 1 */
+    offer(node, 2, 1, 0, 1e11);
+    offer(node, 3, 1, 0, 1e11);
+    CHECK_EQ(fab_node_advance(node, 0.1), 0);
+    double a = (double)cell_of(node, 2, 1)->out.down_bytes;
+    double b = (double)cell_of(node, 3, 1)->out.down_bytes;
+    CHECK_NEAR(a / (a + b), 0.25, 0.01);
+    CHECK_NEAR((a + b) / (DEFAULT_RATE * 0.1), 1.0, 0.001);
+    fab_node_close(node);
+}
+
 /* Egress and ingress posted and completion bytes of a port. */
 static void counters(fab_node *node, size_t sw, uint8_t port, uint64_t out[7]) {
     uint8_t in[4] = {1, 1, port, 0};
@@ -592,6 +609,7 @@ int main(void) {
     test_table_handshake_with_stuck_and_torn();
     test_bindings_are_refused_by_reason();
     test_table_divides_two_modules_one_to_three();
+    test_down_traffic_meets_the_tables_of_the_reverse_path();
     test_counters_agree_with_cells_to_the_byte();
     test_function_groups_and_shapers_take_effect();
     test_cells_refuse_nonsense_and_ceilings_start_open();
