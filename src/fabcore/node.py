@@ -32,6 +32,7 @@ __all__ = ["Controller", "Decision", "ResourceNode", "TickReport"]
 PROVED = 1e-9  # a certificate up to this is rounding
 RING_RECORDS = 1 << 14  # 1 MiB: the writer's lines have left its cache when they are read
 WATCH_NS = 10_000_000  # how often ports are looked at
+BACKLOG_S = 0.01  # bytes that wait are to be gone within this time, whatever was predicted
 SILENT_S = 5.0  # without telemetry for this long, a VM counts as silent
 SHAPES_PER_TICK = 8  # a shaper is set by firmware commands, which a tick can afford few of
 clock = time.perf_counter_ns
@@ -75,11 +76,10 @@ class Controller:
         self.policy = policy
         self._decide = policy_of(policy)
         self._programs = tables
-        self._period_s = period_s
         self._shapes = shapes
         self.events = EventLog()
         self.engine = ProfilingEngine(
-            node.vms.capacity, period_s=period_s, cost_under=costs[0], cost_over=costs[1], seed=seed
+            node.vms.capacity, period_s=period_s, cost_under=costs[0], cost_over=costs[1]
         )
         self._ring = _open_ring(ring)
         self._reader = self._ring.reader("now")
@@ -150,8 +150,7 @@ class Controller:
         """Divides every link by weight between floors and reservations, and proves it."""
         vms, node = self.node.vms, self.node
         bound_grants(
-            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, self._period_s,
-            vms.cap,
+            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, BACKLOG_S, vms.cap
         )  # fmt: skip
         flows = (vms.floor, vms.cap, vms.weight, vms.path, node.capacity)
         rates = self._division.divide(*flows)
@@ -324,7 +323,7 @@ class Controller:
         rows = [vm.slot, vms.capacity + vm.slot]
         cap = vms.cap.copy()
         bound_grants(
-            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, self._period_s, cap
+            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, BACKLOG_S, cap
         )
         trial = Division(2 * vms.capacity, len(node.capacity), vms.path_width)
         after = trial.divide(vms.floor, cap, vms.weight, vms.path, node.capacity).copy()
