@@ -156,6 +156,6 @@ class QPredictor:
 
 def _per_vm(what: str, value: ArrayLike, n: int) -> F64:
     try:
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)))
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)).copy()
     except (ValueError, TypeError):
         raise FabricError(f"{what} must be a number or an array ({n},)") from None

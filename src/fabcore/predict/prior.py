@@ -12,6 +12,7 @@ from fabcore.errors import FabricError
 from fabcore.predict import layout as at
 from fabcore.predict.kernels import P0
 
+CREDIT = "Zhejiang Lab LLM Trace Program, Zhejiang Lab, 2024, CC BY 4.0"
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 
