@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,15 @@ from fabcore.errors import CapacityError, FabricError
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
+# What compiled kernels take; anything else is copied.
+_AS: Final[tuple[Literal["C", "A", "W"], ...]] = ("C", "A", "W")
 ROUNDING = 1e-9  # as a share of a link: floors that exceed it by less do fit
 
 
 def vector(name: str, values: Any, length: int | None = None) -> F64:
     """`values` as a contiguous (length,) float64 array without NaN and negative numbers."""
     try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
+        array = np.require(values, np.float64, _AS)
     except (TypeError, ValueError) as error:
         raise FabricError(f"{name}: not an array of numbers ({error})") from None
     if np.ndim(values) != 1 or (length is not None and array.shape[0] != length):
@@ -60,7 +62,7 @@ def paths(path: Any, flows: int, links: int) -> I32:
     if gap.any():
         i = int(np.argwhere(gap)[0][0])
         raise FabricError(f"path[{i}] has -1 before a link id: -1 may only trail")
-    return np.ascontiguousarray(given, dtype=np.int32)
+    return np.require(given, np.int32, _AS)
 
 
 def problem(

@@ -43,10 +43,11 @@ class Division:
     def divide(self, floor: F64, cap: F64, weight: F64, path: I32, capacity: F64) -> F64:
         """The rates (n,) B/s, n <= flows, in an array that the next call overwrites.
 
-        floor, cap, weight (n,), path (n, p) int32, capacity (L,), all contiguous and trusted to be
-        numbers; path ids are checked whenever path changed. cap may be inf, and a floor above its
-        cap wins. Floors that a link cannot carry do not fail: each is multiplied by the smallest
-        capacity / sum of floors on its path, and `infeasible` counts the links that lack.
+        floor, cap, weight (n,), path (n, p) int32, capacity (L,), all contiguous, writable and
+        trusted to be numbers; path ids are checked whenever path changed. cap may be inf, and a
+        floor above its cap wins. Floors that a link cannot carry do not fail: each is multiplied
+        by the smallest capacity / sum of floors on its path, and `infeasible` counts the links
+        that lack.
         """
         try:
             status: int = divide(
@@ -55,7 +56,7 @@ class Division:
             )  # fmt: skip
         except TypeError:
             raise FabricError(
-                "divide needs contiguous float64 arrays and a contiguous int32 (n, p) path"
+                "divide needs contiguous, writable float64 arrays and an int32 (n, p) path"
             ) from None
         if status < 0:
             self._refuse(status, path, capacity)
@@ -109,7 +110,7 @@ def certify(rates: Any, floor: Any, cap: Any, weight: Any, path: Any, capacity: 
     given = np.asarray(rates)
     if given.shape != (n,):
         raise FabricError(f"rates has shape {given.shape}: it needs shape ({n},)")
-    values = np.ascontiguousarray(given, dtype=np.float64)
+    values = np.array(given, dtype=np.float64)
     if not np.isfinite(values).all():
         i = int(np.argmin(np.isfinite(values)))
         raise FabricError(f"rates[{i}] is {values[i]}: it must be a finite number")

@@ -97,9 +97,7 @@ def row_level(
     nogil=True,
     error_model="numpy",
 )
-def index(
-    path: I32, links: int, copy: I32, start: I32, fill: I32, flow: I32, slot: I32
-) -> bool:
+def index(path: I32, links: int, copy: I32, start: I32, fill: I32, flow: I32, slot: I32) -> bool:
     """Lists the flows of every link; False, and no index, when a path is not one.
 
     flow[start[l]:start[l+1]] are the flows on link l, slot[i * p + q] is where hop q of flow i is.

@@ -129,9 +129,7 @@ def owed_slots(ideal: F64, carry: F64, total: int, slots: I32) -> None:
         left -= 1
 
 
-@njit(
-    "void(int32[::1], int32[::1])", cache=True, nogil=True, error_model="numpy"
-)
+@njit("void(int32[::1], int32[::1])", cache=True, nogil=True, error_model="numpy")
 def earliest_deadline(slots: I32, table: I32) -> None:
     """Fills table (N,) with owners, -1 where idle, sum(slots) <= N.
 

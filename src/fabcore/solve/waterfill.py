@@ -32,9 +32,7 @@ def int_words(flows: int, links: int, width: int) -> int:
     return HEAD + 3 * flows * width + flows + 4 * links + 1
 
 
-@njit(
-    "void(int32[::1], int64, float64[::1], int64)", cache=True, nogil=True, error_model="numpy"
-)
+@njit("void(int32[::1], int64, float64[::1], int64)", cache=True, nogil=True, error_model="numpy")
 def _sift(heap: I32, size: int, level: F64, at: int) -> None:
     """Moves the link at heap[at] down until no child has a smaller level."""
     link = heap[at]
@@ -148,16 +146,14 @@ def _fill(
             _sift(heap, size, level, 0)
 
 
-@njit(
-    "boolean(int32[:, ::1], int32[::1])", cache=True, nogil=True, error_model="numpy"
-)
+@njit("boolean(int32[:, ::1], int32[::1])", cache=True, nogil=True, error_model="numpy")
 def _same(path: I32, copy: I32) -> bool:
     """Whether the paths are those that the index was built from."""
     flat = path.reshape(path.size)
     differ = np.int32(0)
     for k in range(flat.shape[0]):
         differ |= flat[k] ^ copy[k]
-    return differ == 0
+    return bool(differ == 0)
 
 
 @njit(
@@ -218,5 +214,7 @@ def divide(
         _unfrozen(held, cap, rates, frozen)
     else:
         _unfrozen(floor, cap, rates, frozen)
-    _fill(path, capacity, start, flow, slot, low, high, rows, level, rates, frozen, live, dirty, heap)
+    _fill(
+        path, capacity, start, flow, slot, low, high, rows, level, rates, frozen, live, dirty, heap
+    )
     return lacking

@@ -1,0 +1,46 @@
+"""An upper bound on what any placement can be worth, and the prices that prove it.
+
+For any prices y >= 0 of the node's total resources, y x totals + sum(max(0, value - y x needs)) is
+at least the value of every placement (weak duality of the aggregated problem).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+
+def bound(value: F64, needs: F64, totals: F64, sweeps: int = 3) -> tuple[float, F64]:
+    """The smallest bound found, and its prices (R,).
+
+    value (n,); needs (R, n) of each resource; totals (R,). One price after the other is set to its
+    best given the others; started from every resource that is short, since that may get stuck.
+    """
+    best, prices = float(value.sum()), np.zeros(len(totals))
+    short = np.flatnonzero(needs.sum(axis=1) > totals)
+    for first in short:
+        y = np.zeros(len(totals))
+        last = np.inf
+        for _ in range(sweeps):
+            for r in (first, *short[short != first]):
+                rest = value - y @ needs + y[r] * needs[r]
+                y[r] = _price(rest, needs[r], totals[r])
+            worth = float(y @ totals + np.maximum(value - y @ needs, 0.0).sum())
+            if worth < best:
+                best, prices = worth, y.copy()
+            if worth > last * (1.0 - 1e-6):
+                break
+            last = worth
+    return best, prices
+
+
+def _price(value: F64, need: F64, total: float) -> float:
+    """The price of one resource at which what is worth it just exceeds the total; 0 if it fits."""
+    items = np.flatnonzero((value > 0.0) & (need > 0.0))
+    density = value[items] / need[items]
+    order = np.argsort(-density, kind="stable")
+    filled = np.cumsum(need[items][order])
+    at = int(np.searchsorted(filled, total, side="right"))
+    return float(density[order[at]]) if at < len(order) else 0.0
