@@ -86,6 +86,7 @@ def drive(
     """Ticks at `rate` Hz until `ticks` are done, the feed ends or a stop; shows a frame every
     `every_s` and one at the end. A late tick moves the schedule: lost time is not caught up."""
     times, events, late = TickTimes(), new_events(), 0
+    events.extend(ctl.events.recent())  # the VMs that the feed has brought so far
     ctl.events.listeners.append(events.append)
     period = 1.0 / rate
     start = due = time.monotonic()
