@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
@@ -16,6 +17,20 @@ from fabcore_c cimport *
 
 from fabcore.errors import BarError, FabricError, FirmwareError, TopologyError
 from fabcore.observe import RECORD
+
+
+
+cdef size_t _address(object array) except? 0:
+    """Where a contiguous array's bytes are; they stay there while the caller holds the array.
+
+    (Its __array_interface__ says the same and takes 7 us for a structured array.)
+    """
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
+    cdef size_t address = <size_t>view.buf
+    PyBuffer_Release(&view)
+    return address
+
 
 include "errors.pxi"
 include "ring.pxi"

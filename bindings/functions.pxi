@@ -115,8 +115,8 @@ cdef class Functions:
         cdef size_t n = len(self._packed)
         if n == 0:
             return self._records
-        cdef size_t rows = self._packed.__array_interface__["data"][0]
-        cdef size_t out = self._records.__array_interface__["data"][0]
+        cdef size_t rows = _address(self._packed)
+        cdef size_t out = _address(self._records)
         cdef int64_t rc = fab_function_records(
             self._raw, self._n, <fab_function_map *>rows, n, time_ns, <fab_record *>out
         )

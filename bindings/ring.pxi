@@ -55,7 +55,7 @@ cdef class Ring:
         cdef size_t n = len(records)
         if n == 0:
             return 0
-        cdef size_t address = records.__array_interface__["data"][0]
+        cdef size_t address = _address(records)
         cdef int64_t rc
         if n < 64:
             rc = fab_ring_publish(self._ring, <fab_record *>address, n)
@@ -138,7 +138,7 @@ cdef class Reader:
         if ahead < <uint64_t>room:
             room = <Py_ssize_t>ahead
         out = np.empty(room, RECORD)
-        cdef Py_ssize_t n = self._read(out.__array_interface__["data"][0], room) if room else 0
+        cdef Py_ssize_t n = self._read(_address(out), room) if room else 0
         return out if n == room else out[:n].copy()
 
     def read_into(self, out) -> int:
@@ -146,7 +146,7 @@ cdef class Reader:
         self._check()
         if not isinstance(out, np.ndarray) or out.dtype != RECORD or not out.flags.carray:
             raise FabricError("read_into takes a writable C-contiguous array (k,) of fabcore.RECORD")
-        return self._read(out.__array_interface__["data"][0], len(out))
+        return self._read(_address(out), len(out))
 
     cdef Py_ssize_t _read(self, size_t address, size_t room) except -1:
         cdef int64_t n

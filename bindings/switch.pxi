@@ -293,7 +293,7 @@ cdef class Plan:
             if shapes.dtype != SHAPE or not shapes.flags.c_contiguous:
                 raise FabricError("shapes must be a contiguous array (k,) of SHAPE")
             n = len(shapes)
-            address = shapes.__array_interface__["data"][0]
+            address = _address(shapes)
         cdef int rc
         cdef const unsigned char *first = &tables[0, 0] if self.size else NULL
         cdef const unsigned char *flags = &changed[0] if self.size else NULL

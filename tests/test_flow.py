@@ -138,7 +138,7 @@ def test_a_failed_load_leaves_the_old_table_and_the_loop_goes_on(
         ctl.run(rate_hz=1000, seconds=0.05)
         switch = node.chassis.switches[0]
         old = switch.port_table(16).tolist()
-        assert old.count(8) == pytest.approx(192, abs=1)
+        assert old.count(8) == pytest.approx(0.75 * len(old), abs=1)
         switch.set_timeout(0.02)
         ctl.set_weight("vm0", 3.0)
         node.fault(0, fault, 16, 1)
@@ -148,7 +148,7 @@ def test_a_failed_load_leaves_the_old_table_and_the_loop_goes_on(
         assert switch.port_table(16).tolist() == old
         ctl.tick()  # the fault is over
         new = switch.port_table(16).tolist()
-        assert new.count(8) == pytest.approx(128, abs=1)
+        assert new.count(8) == pytest.approx(0.5 * len(new), abs=1)
 
 
 def test_a_module_port_that_goes_down_has_its_vms_placed_anew(node: fabcore.ResourceNode) -> None:

@@ -20,6 +20,10 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 GROUPS = 8  # MFVC function groups
 TARGET_PORT, TARGET_FUNCTION = 0, 1
+# Tables this long are used where longer ones are offered too: what a coarse table rounds away is
+# carried to the next, so the long-run share is exact, and a tick has half as much to write. A
+# function table is written by a firmware command for every four bytes.
+PORT_PHASES, FUNCTION_PHASES = 128, 32
 _CARRIES = (1, 2, 3)  # FAB_PORT_*: fabric, module and host ports carry VMs' traffic
 
 
@@ -45,15 +49,15 @@ def find_targets(
         for info in infos:
             others = tuple(i["port"] for i in infos if i["port"] != info["port"])
             if info["phases"] and others:
-                targets.append(Target(TARGET_PORT, k, info["port"], 0, info["phases"], others))
+                phases = min(info["phases"], PORT_PHASES)
+                targets.append(Target(TARGET_PORT, k, info["port"], 0, phases, others))
     for port in topology.module_ports:
         if arbitration[port.index] == "mfvc":
             pf = pdfid(port.index, 0)
             probe = switches[port.switch].function_probe(pf)
             columns = tuple(range(min(GROUPS, probe["groups"])))
-            targets.append(
-                Target(TARGET_FUNCTION, port.switch, port.port, pf, probe["phases"], columns)
-            )
+            phases = min(probe["phases"], FUNCTION_PHASES)
+            targets.append(Target(TARGET_FUNCTION, port.switch, port.port, pf, phases, columns))
     return tuple(targets)
 
 
