@@ -1,4 +1,4 @@
-"""predict: what each VM will need next, from what it moved so far."""
+"""predict: what each VM will need next, learned online from its own demand."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fabcore.predict.engine import ProfilingEngine
-    from fabcore.predict.predictor import QPredictor
+    from fabcore.predict.qpredictor import QPredictor
 
-# name -> module that holds it; resolved on first use, since the kernels start a compiler.
-_HOME = {"ProfilingEngine": "engine", "QPredictor": "predictor"}
+_HOME = {
+    "ProfilingEngine": "fabcore.predict.engine",
+    "QPredictor": "fabcore.predict.qpredictor",
+}
 
 __all__ = ["ProfilingEngine", "QPredictor"]
 
@@ -19,6 +21,6 @@ def __getattr__(name: str) -> Any:
 
     if name not in _HOME:
         raise AttributeError(f"module 'fabcore.predict' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fabcore.predict.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from fabcore.errors import FabricError
 from fabcore.predict import series as at
-from fabcore.predict.layout import row_length
-from fabcore.predict.prior import new_rows
+from fabcore.predict.population import Population, find_weights
 
 F64 = NDArray[np.float64]
 SLOT_MASK = (1 << 20) - 1  # of a handle: the generation is above
@@ -43,7 +42,8 @@ class ProfilingEngine:
                 raise FabricError(f"{what} {cost!r} must be finite and above 0")
         self.period_s = period_s
         self._period = round(period_s * 1e9)
-        self._tau = cost_under / (cost_under + cost_over)
+        self._costs = (cost_under, cost_over)
+        self._weights = find_weights("default")
         self.unknown = 0
         self.capacity = 0
         self.resize(capacity)
@@ -71,15 +71,18 @@ class ProfilingEngine:
         self.demand = grown("demand", None, np.float64, 0.0)
         self.reservation = grown("reservation", None, np.float64, np.nan)
         self.backlog = grown("backlog", None, np.float64, 0.0)
-        self._cap = grown("_cap", None, np.float64, np.inf)
         self._counter = grown("_counter", at.COUNTERS, np.uint64, 0)
-        self._state = grown("_state", row_length(1), np.float64, 0.0)
+        under, over = (np.full(2 * capacity, cost) for cost in self._costs)
+        learner = Population(2 * capacity, under, over, 1, self._weights)
+        if old:
+            for new, was in ((learner.state, self._learner.state), (learner.cap, self._learner.cap)):
+                new[:old], new[capacity : capacity + old] = was[:old], was[old:]
+        self._learner = learner
         clock = np.zeros((capacity, at.CLOCKS), dtype=np.int64)
         clock[:, at.HANDLE] = at.FREE
         if old:
             clock[:old] = self._clock
         self._clock = clock
-        self._costs = np.full(2 * capacity, self._tau)
         self._rows = np.zeros(2 * capacity, dtype=np.int64)
         self._quiet = np.zeros(capacity + 1, dtype=np.int64)
         self.capacity = capacity
@@ -88,12 +91,12 @@ class ProfilingEngine:
         """Takes in a VM; it starts from the weights that ship and its own telemetry from now on."""
         if not 0 <= slot < self.capacity:
             raise FabricError(f"there is no slot {slot}: the engine has {self.capacity}")
-        for row in (slot, self.capacity + slot):
-            self._state[row] = new_rows(1, 1)[0]
-            self._counter[row] = 0
-            self.demand[row] = self.backlog[row] = 0.0
-            self.reservation[row] = np.nan
-            self._cap[row] = cap
+        rows = np.array([slot, self.capacity + slot])
+        self._learner.begin(rows)
+        self._learner.cap[rows] = cap
+        self._counter[rows] = 0
+        self.demand[rows] = self.backlog[rows] = 0.0
+        self.reservation[rows] = np.nan
         phase = int(math.modf((slot + 1) * GOLDEN)[0] * self._period)
         self._clock[slot] = 0
         self._clock[slot, at.HANDLE] = handle
@@ -115,8 +118,8 @@ class ProfilingEngine:
     def decide(self, now_ns: int) -> int:
         """Learns and decides for the VMs whose turn it is; the number of rows that did."""
         learned: int = at.decide_rows(
-            now_ns, self._period, self._clock, self._counter, self._rows, self.demand, self._state,
-            self.reservation, self._costs, self._cap,
+            now_ns, self._period, self._clock, self._counter, self._rows, self.demand,
+            self._learner.state, self.reservation, self._learner.tau, self._learner.cap,
         )  # fmt: skip
         return learned
 

@@ -1,10 +1,4 @@
-"""Trains the shared weights: python -m fabcore.predict.train a100_nic_1s.parquet -o weights.npz
-
-Uses the training group's first 60 % only (predict/protocol.py). The regression's weights are the mean
-of what each VM learned for itself; the Q-function's are ridge regression of every action's cost on
-the features, over all VMs and steps. Credit: "Zhejiang Lab LLM Trace Program, Zhejiang Lab, 2024",
-CC BY 4.0.
-"""
+"""Learns the shared weights from a trace: python -m fabcore.predict.train TRACE -o weights.npz."""
 
 from __future__ import annotations
 
@@ -14,70 +8,81 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
+from fabcore.errors import FabricError
 from fabcore.predict import layout as at
-from fabcore.predict.kernels import COST_MAX, advance_rows
-from fabcore.predict.prior import CREDIT, WEIGHTS, new_rows
-from fabcore.predict.protocol import Series, matrix, nic_series
+from fabcore.predict.judge import TRAIN_SHARE, SeriesSet, load_series
+from fabcore.predict.kernels import COST_MAX
+from fabcore.predict.population import Population
+from fabcore.predict.weights import SHIPPED, Weights, cold
 
-F64 = NDArray[np.float64]
-RIDGE = 1e-3  # of the mean square of the features
-WARM_UP = 60  # samples of each VM before its steps count
-
-
-def train(series: list[Series], under: float = 10.0, over: float = 1.0) -> tuple[F64, F64]:
-    """(theta (FEATURES, ACTIONS), base (FEATURES,)) from the first 60 % of the series."""
-    demand, cap = matrix([Series(s.name, s.demand[: s.split], s.cap, False) for s in series])
-    tau = under / (under + over)
-    cold = new_rows(len(series), 1, "none")
-    for _ in _steps(cold, demand, tau, cap):
-        pass
-    base = cold[:, at.BASE : at.BASE + at.FEATURES].mean(axis=0)
-    rows = new_rows(len(series), 1, "none")
-    rows[:, at.BASE : at.BASE + at.FEATURES] = base
-    square, cross = np.zeros((at.FEATURES, at.FEATURES)), np.zeros((at.FEATURES, at.ACTIONS))
-    before: tuple[F64, F64, F64] | None = None
-    for step, _ in _steps(rows, demand, tau, cap):
-        if before is not None and step >= WARM_UP:
-            phi, levels, unit = before
-            use = (unit > 0) & ~np.isnan(demand[:, step])
-            short = demand[use, step, None] - levels[use]
-            cost = np.maximum(tau * short, (tau - 1.0) * short) / unit[use, None]
-            square += phi[use].T @ phi[use]
-            cross += phi[use].T @ np.minimum(cost, COST_MAX)
-        f = rows[:, at.PENDING : at.PENDING + at.FORECAST]
-        before = (
-            f[:, : at.FEATURES].copy(),
-            f[:, at.LEVELS : at.LEVELS + at.ACTIONS].copy(),
-            f[:, at.SCALE].copy(),
-        )
-    square[np.diag_indices(at.FEATURES)] += RIDGE * np.trace(square) / at.FEATURES
-    return np.linalg.solve(square, cross), base
+Floats = NDArray[np.float64]
+CREDIT = "Zhejiang Lab LLM Trace Program, Zhejiang Lab, 2024, CC BY 4.0"
+COST_UNDER, COST_OVER = 10.0, 1.0
+SETTLED = 48  # samples after which a row's window holds only real ones
 
 
-def _steps(rows: F64, demand: F64, tau: float, cap: F64):  # type: ignore[no-untyped-def]
-    """Advances all rows step by step; yields (step, reservations) after each."""
-    n = len(rows)
-    index, taus, out = np.arange(n), np.full(n, tau), np.full(n, np.nan)
-    for step in range(demand.shape[1]):
-        column = np.ascontiguousarray(demand[:, step])
-        advance_rows(rows, index, n, column, out, 1, taus, cap)
-        yield step, out
+def train(series: SeriesSet, credit: str = CREDIT) -> Weights:
+    """Weights from the first 60 % of every series given (leave the test group out).
+
+    First the base forecasts run from nothing, and their means are shared. Then rows that start
+    from those run once more: least squares over all their forecasts and outcomes gives the bytes
+    short and idle that each action costs, given the features.
+    """
+    length = (TRAIN_SHARE * series.length).astype(np.int64)
+    demand = series.demand.copy()
+    demand[np.arange(len(demand))[:, None] >= length] = np.nan
+    rows, _ = _run(demand, series.cap, cold())
+    base = rows.state[:, at.BASE : at.BASE + at.FEATURES].mean(axis=0)
+    start = Weights(base, cold().under, cold().over, credit)
+    _, forecasts = _run(demand, series.cap, start)
+    square = 1e-3 * np.eye(at.FEATURES)
+    short = np.zeros((at.FEATURES, at.ACTIONS))
+    idle = np.zeros((at.FEATURES, at.ACTIONS))
+    for forecast, after in zip(forecasts[SETTLED:-1], demand[SETTLED + 1 :], strict=True):
+        known = np.isfinite(forecast[:, 0]) & np.isfinite(after)
+        phi = forecast[known, : at.FEATURES]
+        level = forecast[known, at.LEVELS : at.LEVELS + at.ACTIONS]
+        scale = forecast[known, at.SCALE, None]
+        missing = (after[known, None] - level) / scale
+        square += phi.T @ phi
+        short += phi.T @ np.clip(missing, 0.0, COST_MAX)
+        idle += phi.T @ np.clip(-missing, 0.0, COST_MAX)
+    return Weights(base, np.linalg.solve(square, short), np.linalg.solve(square, idle), credit)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("trace", help="a100_nic_1s.parquet")
-    parser.add_argument("-o", "--output", default=str(WEIGHTS))
-    args = parser.parse_args()
-    series = [s for s in nic_series(args.trace) if not s.held_out]
-    print(f"{len(series)} series of the training group", file=sys.stderr)
-    theta, base = train(series)
-    np.savez(
-        args.output, theta=theta.astype(np.float32), base=base.astype(np.float32),
-        credit=np.array(CREDIT),
-    )  # fmt: skip
+def _run(demand: Floats, cap: Floats, weights: Weights) -> tuple[Population, Floats]:
+    """Rows after all of `demand`, and each step's forecasts (steps, n, FORECAST), NaN if none."""
+    n = demand.shape[1]
+    under, over = np.full(n, COST_UNDER), np.full(n, COST_OVER)
+    rows = Population(n, under, over, 1, weights)
+    rows.cap[:] = cap
+    forecasts = np.full((len(demand), n, at.FORECAST), np.nan)
+    ignored = np.empty(n)
+    for step, d in enumerate(demand):
+        rows.advance(np.arange(n), n, np.ascontiguousarray(d), ignored)
+        made = rows.state[:, at.PENDING : at.PENDING + at.FORECAST]
+        there = np.isfinite(d) & (made[:, at.SCALE] > 0.0)
+        forecasts[step, there] = made[there]
+    return rows, forecasts
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the series of a trace that are not in the test group, and write the weights."""
+    parser = argparse.ArgumentParser(prog="python -m fabcore.predict.train", description=__doc__)
+    parser.add_argument("trace", help="trace of 1 s steps (Parquet or CSV), used in 2 s bins")
+    parser.add_argument("-o", "--out", default=str(SHIPPED), help="file to write")
+    parser.add_argument("--credit", default=CREDIT, help="source and licence of the trace")
+    args = parser.parse_args(argv)
+    try:
+        series = load_series(args.trace, "max", 2, 20e6)
+        chosen = series.choose(~series.test)
+        train(chosen, args.credit).save(args.out)
+    except FabricError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{args.out}: {chosen.length.size} series, {int(chosen.length.sum())} steps")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())
