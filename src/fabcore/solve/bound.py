@@ -12,21 +12,30 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 
 
-def bound(value: F64, needs: F64, totals: F64, sweeps: int = 3) -> tuple[float, F64]:
+def bound(value: F64, needs: F64, totals: F64, starts: int = 3) -> tuple[float, F64]:
     """The smallest bound found, and its prices (R,).
 
     value (n,); needs (R, n) of each resource; totals (R,). One price after the other is set to its
-    best given the others; started from every resource that is short, since that may get stuck.
+    best given the others. That can get stuck, so it is started from each of the `starts` resources
+    that bound most by themselves.
     """
     best, prices = float(value.sum()), np.zeros(len(totals))
     short = np.flatnonzero(needs.sum(axis=1) > totals)
-    for first in short:
+    alone = []
+    for r in short:
+        price = _price(value, needs[r], totals[r])
+        alone.append(price * totals[r] + float(np.maximum(value - price * needs[r], 0.0).sum()))
+    ranked = short[np.argsort(alone, kind="stable")]
+    for first in ranked[:starts]:
         y = np.zeros(len(totals))
+        paid = np.zeros(len(value))
         last = np.inf
-        for _ in range(sweeps):
-            for r in (first, *short[short != first]):
-                rest = value - y @ needs + y[r] * needs[r]
-                y[r] = _price(rest, needs[r], totals[r])
+        for _ in range(3):
+            for r in (first, *ranked[ranked != first]):
+                paid -= y[r] * needs[r]
+                y[r] = _price(value - paid, needs[r], totals[r])
+                paid += y[r] * needs[r]
+            # From the prices themselves: no rounding of `paid` can make this less than a bound.
             worth = float(y @ totals + np.maximum(value - y @ needs, 0.0).sum())
             if worth < best:
                 best, prices = worth, y.copy()

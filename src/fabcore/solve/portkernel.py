@@ -16,6 +16,7 @@ U8 = NDArray[np.uint8]
 
 MAX_PHASES = 256
 USED = 256  # added to a column's entry in `known` where the column was used
+HUGE = 1e100  # B/s; rates are cut off here, so that no sum overflows
 BAD_SHAPE = -1
 # columns of `state`: the sizes last seen; KEY: users, entries and sizes are those of the table;
 # TABLE: there is a table; BUSY: somebody uses it
@@ -93,7 +94,7 @@ def _note(
     key = state[t, PHASES] != phases or state[t, COLUMNS] != columns
     new = key
     for i in range(columns):
-        rate = rates[t, i] if 0.0 < rates[t, i] < math.inf else 0.0
+        rate = min(rates[t, i], HUGE) if 0.0 < rates[t, i] < math.inf else 0.0
         new |= floats[SEEN, t, i] != rate
         floats[SEEN, t, i] = rate
         what = np.int32(entries[t, i]) + (USED if used[t, i] else 0)
@@ -121,7 +122,7 @@ def _ideals(seen: F64, known: I32, phases: int, least: I32, ideal: F64, carry: F
     for i in range(seen.shape[0]):
         least[i] = known[i] >= USED
         users += least[i]
-        wanted += seen[i] * 2.0**-64  # cannot overflow; only whether there is any matters
+        wanted += seen[i]
     if users == 0 and wanted == 0.0:
         return False
     if users > phases:
