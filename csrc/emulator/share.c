@@ -12,7 +12,7 @@
 #include <math.h>
 
 enum {
-    SHARE_ROUNDS = 24, /* sweeps over the links; a bottleneck that depends on another costs one */
+    SHARE_ROUNDS = 16, /* sweeps over the links; a bottleneck that depends on another costs one */
     LEVEL_ROUNDS = 64  /* tries at one level; each settles a child for good, few are needed */
 };
 /* Relative. What is closer is the same: below what hand-computed shares differ by, above rounding.
@@ -46,13 +46,16 @@ static struct share_lowest lowest_of(const struct share *s, uint32_t f) {
 
 /* What a flow takes of a link is the least of all offers: only if a new offer moves that, its other
  * links have to be divided again. */
-static void offer_leaf(struct share *s, uint32_t leaf, double value) {
-    const struct share_leaf *l = &s->leaf[leaf];
-    if (same(value, s->offer[l->offer])) return;
-    double took = s->lowest[l->flow].first;
+static void offer_leaf(struct share *s, const struct share_leaf *l, double value) {
+    struct share_lowest *lowest = &s->lowest[l->flow];
+    double before = s->offer[l->offer], took = lowest->first;
+    if (same(value, before)) return;
     s->offer[l->offer] = value;
-    s->lowest[l->flow] = lowest_of(s, l->flow);
-    if (same(took, s->lowest[l->flow].first)) return;
+    if (l->hop == lowest->at && value <= lowest->second)
+        lowest->first = value;
+    else if (l->hop == lowest->at || value < lowest->second || before <= lowest->second)
+        *lowest = lowest_of(s, l->flow);
+    if (same(took, lowest->first)) return;
     const struct traffic_flow *flow = &s->flow[l->flow];
     for (uint32_t h = 0; h < flow->hops; h++)
         if (h != l->hop) s->stale[flow->hop[h].link] = 1;
@@ -69,6 +72,25 @@ struct contest {
 
 static double weight_in(const struct contest *c, uint32_t i) {
     return c->rest ? c->weight[i] == 0 : c->weight[i];
+}
+
+/* The level at which children without floors take `budget`: min(weight x level, want) each. It
+ * starts too low, and each try settles those that want no more. */
+static double find_level_plain(const struct contest *c, double budget) {
+    double level = 0, settled = 0, sum = 0;
+    for (uint32_t i = 0; i < c->n; i++) sum += c->weight[i];
+    for (uint32_t left = c->n + 1, above = c->n; above < left && sum > 0;) {
+        left = above;
+        level = (budget - settled) / sum;
+        settled = sum = above = 0;
+        for (uint32_t i = 0; i < c->n; i++) {
+            int more = c->want[i] > c->weight[i] * level;
+            sum += more ? c->weight[i] : 0;
+            settled += more ? 0 : c->want[i];
+            above += (uint32_t)more;
+        }
+    }
+    return level;
 }
 
 /* The level at which children take `budget`: child i takes clamp(weight x level, low, want), one
@@ -121,7 +143,7 @@ static void divide(struct share *s, const struct share_node *p, double budget, i
     } else {
         c.rest = weighted <= budget;
     }
-    double level = find_level(&c, budget);
+    double level = c.rest || c.floors ? find_level(&c, budget) : find_level_plain(&c, budget);
     for (uint32_t i = 0; i < c.n; i++) {
         double w = weight_in(&c, i), least = 0;
         if (c.floors) least = s->node[first + i].children ? c.low[i] : s->commit[first + i];
@@ -157,11 +179,14 @@ static void divide_link(struct share *s, uint32_t link) {
     uint32_t root = s->root[link], end = s->root[link + 1];
     gather_wants(s, root, end);
     s->budget[root] = s->capacity[link];
+    int open = s->want[root] <= s->capacity[link] * (1 + SAME);
+    if (open && s->open[link]) return;
+    s->open[link] = open;
     for (uint32_t i = root; i < end; i++) {
         const struct share_node *n = &s->node[i];
         double budget = s->budget[i];
         if (!n->children)
-            offer_leaf(s, n->child, budget);
+            offer_leaf(s, &s->leaf[n->child], budget);
         else if (s->want[i] <= budget + SAME * budget)
             for (uint32_t c = n->child; c < n->child + n->children; c++) s->budget[c] = INFINITY;
         else
@@ -240,6 +265,7 @@ void share_solve(struct share *s) {
     int busy = 0;
     for (uint32_t l = 0; l < s->links; l++) {
         s->stale[l] = s->hot[l] = s->load[l] > s->capacity[l];
+        s->open[l] = 0;
         if (s->hot[l]) weigh(s, l);
         busy |= s->hot[l];
     }
@@ -254,7 +280,7 @@ void share_solve(struct share *s) {
     for (int round = 0; round < SHARE_ROUNDS && busy; round++) {
         busy = 0;
         for (size_t i = 0; i < s->links; i++) {
-            uint32_t l = s->order[round % 2 ? s->links - 1 - i : i];
+            uint32_t l = s->order[round % 2 ? i : s->links - 1 - i];
             if (!s->stale[l]) continue;
             s->stale[l] = 0;
             if (!s->hot[l]) continue;

@@ -63,6 +63,7 @@ struct share {
     /* by node: slots, committed, of it wanted, wanted, allowed */
     double *weight, *commit, *low, *want, *budget;
     uint8_t *hot;   /* [links] asked for more than it has */
+    uint8_t *open;  /* [links] hot, but has room for what comes now */
     uint8_t *stale; /* [links] a demand changed since it was divided */
 };
 

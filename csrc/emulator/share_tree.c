@@ -36,6 +36,7 @@ int share_alloc(struct share *s) {
         {&s->budget, nodes, sizeof(double)},
         {&s->hot, s->links, 1},
         {&s->stale, s->links, 1},
+        {&s->open, s->links, 1},
     };
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         void *memory = calloc(part[i].count, part[i].size);
@@ -46,9 +47,10 @@ int share_alloc(struct share *s) {
 }
 
 void share_free(struct share *s) {
-    void *part[] = {s->leaf, s->node,   s->root,   s->row,  s->live,   s->order,  s->paced,
-                    s->ask,  s->floor,  s->rate,   s->load, s->offer,  s->lowest, s->capacity,
-                    s->low,  s->commit, s->weight, s->want, s->budget, s->hot,    s->stale};
+    void *part[] = {s->leaf,   s->node,     s->root,  s->row,    s->live,   s->order,
+                    s->paced,  s->ask,      s->floor, s->rate,   s->load,   s->offer,
+                    s->lowest, s->capacity, s->low,   s->commit, s->weight, s->want,
+                    s->budget, s->hot,      s->stale, s->open};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) free(part[i]);
 }
 

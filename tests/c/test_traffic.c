@@ -127,6 +127,24 @@ static void test_bottleneck_downstream_frees_the_link_before_it(void) {
     traffic_destroy(t);
 }
 
+static void test_what_a_bottleneck_frees_is_shared_by_weight_too(void) {
+    struct traffic *t = net(5, 3, 3);
+    put(t, 0, 0, PLENTY, 0, 0, 3, 1, 4, 5, END);
+    put(t, 1, 1, PLENTY, 1, 0, 3, 2, END);
+    put(t, 2, 2, PLENTY, 2, 0, 3, 3, END);
+    traffic_link(t, 3)->capacity = 4 * GB;
+    traffic_link(t, 4)->capacity = 1 * GB;
+    EXPECT(t, 1 * GB, 1.5 * GB, 1.5 * GB);
+    slots(t, 3, 2, 1, 3, 2);
+    traffic_link(t, 3)->slots[1] = 5; /* 5 : 1 : 2 */
+    traffic_link(t, 3)->phases = 8;
+    EXPECT(t, 1 * GB, 1 * GB, 2 * GB);
+    /* A circle: 0 and 1 meet on link 3, 1 and 2 on link 1, 2 and 0 on link 4. */
+    put(t, 2, 2, PLENTY, 1, 0, 4, 6, END);
+    EXPECT(t, 0.5 * GB, 3.5 * GB, 0.5 * GB);
+    traffic_destroy(t);
+}
+
 /* Modules 0 and 1 meet on fabric link 2 by 1:3 and then module 2 on link 4, where the fabric port
  * is one class of two. */
 static void test_fabric_class_is_shared_as_the_arbiter_upstream_shares(void) {
@@ -263,6 +281,7 @@ int main(void) {
     test_fixed_arbiter_serves_classes_equally();
     test_class_without_slots_gets_leftovers();
     test_bottleneck_downstream_frees_the_link_before_it();
+    test_what_a_bottleneck_frees_is_shared_by_weight_too();
     test_fabric_class_is_shared_as_the_arbiter_upstream_shares();
     test_module_divides_by_groups();
     test_host_link_serves_the_functions_of_all_modules_alike();
