@@ -25,7 +25,11 @@ class TestRead:
                 f(call)
 
         benchmark(loop)
-        benchmark.extra_info |= {"what": "peer: a builtin call that does nothing", "peer": True, "per": per}
+        benchmark.extra_info |= {
+            "what": "peer: a builtin call that does nothing",
+            "peer": True,
+            "per": per,
+        }
 
     def test_read32(self, benchmark) -> None:
         bar, per = fabcore.Bar.from_buffer(mmap.mmap(-1, 1 << 16)), self.per

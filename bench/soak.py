@@ -21,7 +21,9 @@ from pathlib import Path
 def sample(pid: int) -> tuple[float, int, int]:
     """(resident MiB, open descriptors, threads) of a process."""
     fields = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+        line.split(":", 1)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if ":" in line
     )
     return (
         int(fields["VmRSS"].split()[0]) / 1024,

@@ -37,7 +37,9 @@ def up_shares(node: fabcore.ResourceNode, ctl: fabcore.Controller, seconds: floa
     return [m / sum(moved) for m in moved]
 
 
-def test_two_vms_share_a_full_link_by_weight_and_follow_a_change(node: fabcore.ResourceNode) -> None:
+def test_two_vms_share_a_full_link_by_weight_and_follow_a_change(
+    node: fabcore.ResourceNode,
+) -> None:
     with fabcore.Controller(node) as ctl:
         for k, weight in enumerate((1.0, 3.0)):
             ctl.add_vm(f"vm{k}", host=0, module=k, weight=weight)
@@ -74,7 +76,9 @@ def test_idle_bandwidth_is_lent(node: fabcore.ResourceNode) -> None:
         assert up_shares(node, ctl, 0.2) == pytest.approx([0.0, 1.0], abs=0.001)
 
 
-@pytest.mark.parametrize(("modules", "enforced"), [((0, 0), "function-arbitration"), ((3, 3), "vf-shaper")])
+@pytest.mark.parametrize(
+    ("modules", "enforced"), [((0, 0), "function-arbitration"), ((3, 3), "vf-shaper")]
+)
 def test_vms_of_one_module_are_told_apart(
     node: fabcore.ResourceNode, modules: tuple[int, int], enforced: str
 ) -> None:
@@ -183,7 +187,9 @@ def test_a_host_port_that_goes_down_strands_its_vms_and_says_so(node: fabcore.Re
         assert node.get_available_bandwidth(0) == pytest.approx(LINK - 1e9)
 
 
-def test_a_switch_that_vanishes_is_reported_as_gone_not_as_numbers(node: fabcore.ResourceNode) -> None:
+def test_a_switch_that_vanishes_is_reported_as_gone_not_as_numbers(
+    node: fabcore.ResourceNode,
+) -> None:
     with fabcore.Controller(node) as ctl:
         ctl.add_vm("here", host=0, module=0)
         ctl.add_vm("there", host=4, module=4)

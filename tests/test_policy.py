@@ -97,13 +97,19 @@ def test_more_than_the_link_is_refused_with_the_shortfall(node: fabcore.Resource
         {"floor": math.inf}, {"floor": 2e9, "cap": 1e9}, {"floor": 1e12}, {"priority": 1.5},
     ],
 )  # fmt: skip
-def test_an_impossible_vm_changes_nothing(node: fabcore.ResourceNode, bad: dict[str, object]) -> None:
+def test_an_impossible_vm_changes_nothing(
+    node: fabcore.ResourceNode, bad: dict[str, object]
+) -> None:
     with fabcore.Controller(node) as ctl:
         ctl.add_vm("a", module=0)
         before = (node.room(0), node.chassis.free_functions(0), node.get_available_bandwidth())
         with pytest.raises(fabcore.FabricError):
             ctl.add_vm(**{"name": "b", "module": 0, **bad})  # type: ignore[arg-type]
-        assert before == (node.room(0), node.chassis.free_functions(0), node.get_available_bandwidth())
+        assert before == (
+            node.room(0),
+            node.chassis.free_functions(0),
+            node.get_available_bandwidth(),
+        )
         assert [vm.name for vm in node.vms.all()] == ["a"]
 
 
@@ -117,7 +123,9 @@ def test_a_module_takes_shares_until_it_is_full(node: fabcore.ResourceNode) -> N
         ctl.add_vm("one more", module=2)
 
 
-def test_a_vm_that_wants_a_guarantee_sits_where_hardware_holds_it(node: fabcore.ResourceNode) -> None:
+def test_a_vm_that_wants_a_guarantee_sits_where_hardware_holds_it(
+    node: fabcore.ResourceNode,
+) -> None:
     with fabcore.Controller(node) as ctl:
         ctl.add_vm("sure", host=6, floor=1e9)
         ctl.add_vm("near", host=6)

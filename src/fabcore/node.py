@@ -300,7 +300,9 @@ class Controller:
         entry = self.node.vms.get(vm)
         verdict = self._verdicts.get(entry.handle)
         if verdict is None:
-            raise FabricError(f"VM {entry.name!r} has asked for nothing: allocate_pci_bandwidth first")
+            raise FabricError(
+                f"VM {entry.name!r} has asked for nothing: allocate_pci_bandwidth first"
+            )
         granted = (
             float(self.grants[entry.slot]),
             float(self.grants[self.node.vms.capacity + entry.slot]),

@@ -64,14 +64,16 @@ def _bars(axis: Any, report: dict[str, Any]) -> None:
 
 
 def _lines(axis: Any, policy: str, course: Course, period_s: float, vm_name: str) -> None:
+    top = 1e-9  # an axis needs a height even where nothing moves
     for values, label, style in (
         (course.demand, "demand", {"color": "0.6"}),
         (course.reserved, "reserved", {"color": "tab:blue", "linestyle": "--"}),
         (course.delivered, "delivered", {"color": "tab:green"}),
     ):
         time, thinned = _thin(values, period_s)
+        top = max(top, float(thinned.max()) / 1e9)
         axis.plot(time, thinned / 1e9, label=label, linewidth=1, **style)
-    axis.set_ylim(0, 1.15 * max(float(course.demand.max()), 1.0) / 1e9)
+    axis.set_ylim(0, 1.25 * top)
     axis.set_ylabel("GB/s")
     # A name from outside may hold "$", which would start mathematics.
     title = f"{policy}: VM {vm_name}".replace("$", r"\$")

@@ -106,7 +106,10 @@ class _Loop:
 
         self._node = scene.node
         self.ctl: Controller = Controller(
-            scene.node, self.name, period_s=scene.period_s, seed=scene.seed,
+            scene.node,
+            self.name,
+            period_s=scene.period_s,
+            seed=scene.seed,
             shapes=len(scene.names),  # steps are long enough for every shaper
         )
         self.handles = np.array(

@@ -100,7 +100,9 @@ class ResourceNode:
         if len(targets) == 1 and targets[0].startswith("shm:") and "/" not in targets[0]:
             name = targets[0][4:]
             folder = Path("/dev/shm") / name
-            files = sorted((f for f in folder.glob("*") if f.name.isdigit()), key=lambda f: int(f.name))
+            files = sorted(
+                (f for f in folder.glob("*") if f.name.isdigit()), key=lambda f: int(f.name)
+            )
             if not files:
                 raise BarError(
                     f"{targets[0]}: no node of that name is running; "
@@ -331,7 +333,14 @@ class ResourceNode:
     def counters_all(self, handles: ArrayLike) -> dict[str, NDArray[np.uint64]]:
         """The functions' counters, (k,) each: bytes, backlog, dropped, up and down; cumulative."""
         rows = self._workload("counters").counters(self._slots(handles))
-        names = ("up_bytes", "down_bytes", "up_backlog", "down_backlog", "up_dropped", "down_dropped")
+        names = (
+            "up_bytes",
+            "down_bytes",
+            "up_backlog",
+            "down_backlog",
+            "up_dropped",
+            "down_dropped",
+        )
         return {name: rows[:, k] for k, name in enumerate(names)}
 
     def port_counters(self) -> dict[tuple[int, int], tuple[int, int]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from fabcore.node import Controller, TickReport
 
@@ -93,11 +95,14 @@ class Looker:
     def _vm_states(self, seconds: float) -> tuple[VMState, ...]:
         ctl, node = self._ctl, self._ctl.node
         capacity = node.vms.capacity
-        arrays = [ctl.engine.demand, ctl.engine.reservation, ctl.grants]
+        reservation = np.nan_to_num(ctl.engine.reservation)  # NaN: nothing known yet
         counters: dict[int, tuple[int, int]] = {}
         states = []
         for vm in node.vms.all():
-            pairs = [(float(a[vm.slot]), float(a[capacity + vm.slot])) for a in arrays]
+            demand, reserved, grant = (
+                (float(a[vm.slot]), float(a[capacity + vm.slot]))
+                for a in (ctl.engine.demand, reservation, ctl.grants)
+            )
             delivered = (0.0, 0.0)
             if node.emulates:
                 now = node.delivered(vm.name)
@@ -109,8 +114,8 @@ class Looker:
             f = vm.function
             states.append(
                 VMState(
-                    vm.name, f.module, f.host, vm.share, vm.weight, vm.floor, *pairs, delivered,
-                    node.enforcement(vm.name), verdict.accepted if verdict else None,
+                    vm.name, f.module, f.host, vm.share, vm.weight, vm.floor, demand, reserved,
+                    grant, delivered, node.enforcement(vm.name), verdict.accepted if verdict else None,
                     verdict.reason if verdict else "",
                 )
             )  # fmt: skip

@@ -7,6 +7,7 @@ free slot holds a flow that wants nothing (cap 0 on an idle path), so the arrays
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class VMs:
 
     def _grow(self, capacity: int) -> None:
         old = self.capacity
-        new = {
+        new: dict[str, NDArray[Any]] = {
             "floor": np.zeros(2 * capacity),
             "cap": np.zeros(2 * capacity),
             "limit": np.zeros(2 * capacity),
@@ -91,7 +92,6 @@ class VMs:
         self._free.extend(range(capacity - 1, old - 1, -1))
         self._generation.extend([0] * (capacity - old))
         self.capacity = capacity
-
 
     def reserve(self) -> int:
         """The handle that the next `add` must carry; grows the arrays when no slot is free."""

@@ -33,7 +33,9 @@ def check_vm(
             raise TopologyError(f"{who}: there is no {what} {index!r}, only 0 to {len(ports) - 1}")
     _number(who, "share", share)
     if not (0 < share <= 1 and math.isclose(share * SLICES, round(share * SLICES), abs_tol=1e-9)):
-        raise FabricError(f"{who}: share {share!r} is no multiple of 1/{SLICES} from 1/{SLICES} to 1")
+        raise FabricError(
+            f"{who}: share {share!r} is no multiple of 1/{SLICES} from 1/{SLICES} to 1"
+        )
     for what, value in (("weight", weight), ("floor", floor), ("cap", cap)):
         _number(who, what, value)
     if not (weight > 0 and math.isfinite(weight)):

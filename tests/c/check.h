@@ -15,24 +15,24 @@ static int check_failures;
         }                                                                      \
     } while (0)
 
-#define CHECK_EQ(a, b)                                                                       \
-    do {                                                                                     \
-        long long a_ = (long long)(a), b_ = (long long)(b);                                  \
-        if (a_ != b_) {                                                                      \
-            check_failures++;                                                                \
+#define CHECK_EQ(a, b)                                                                            \
+    do {                                                                                          \
+        long long a_ = (long long)(a), b_ = (long long)(b);                                       \
+        if (a_ != b_) {                                                                           \
+            check_failures++;                                                                     \
             fprintf(stderr, "%s:%d: %s = %lld, expected %s = %lld\n", __FILE__, __LINE__, #a, a_, \
-                    #b, b_);                                                                 \
-        }                                                                                    \
+                    #b, b_);                                                                      \
+        }                                                                                         \
     } while (0)
 
-#define CHECK_NEAR(a, b, tolerance)                                                             \
-    do {                                                                                        \
-        double a_ = (a), b_ = (b), t_ = (tolerance);                                            \
-        if (!(a_ - b_ <= t_ && b_ - a_ <= t_)) {                                                \
-            check_failures++;                                                                   \
-            fprintf(stderr, "%s:%d: %s = %.9g, expected %s = %.9g within %.3g\n", __FILE__,     \
-                    __LINE__, #a, a_, #b, b_, t_);                                              \
-        }                                                                                       \
+#define CHECK_NEAR(a, b, tolerance)                                                         \
+    do {                                                                                    \
+        double a_ = (a), b_ = (b), t_ = (tolerance);                                        \
+        if (!(a_ - b_ <= t_ && b_ - a_ <= t_)) {                                            \
+            check_failures++;                                                               \
+            fprintf(stderr, "%s:%d: %s = %.9g, expected %s = %.9g within %.3g\n", __FILE__, \
+                    __LINE__, #a, a_, #b, b_, t_);                                          \
+        }                                                                                   \
     } while (0)
 
 #define CHECK_RESULT (check_failures ? 1 : 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -40,8 +39,8 @@ def whole(got: np.ndarray) -> bool:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "ring"
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ring"
 
 
 class RingModel(RuleBasedStateMachine):

@@ -370,5 +370,5 @@ class TestSharedTraces:
         "name", ["nvidia_dmon_pcie_1hz.csv", "openb/openb_pod_list_default.csv"]
     )
     def test_files_of_another_schema_are_refused_with_a_hint(self, name: str) -> None:
-        with pytest.raises(TraceError, match="hint: columns found .*expected vm,time_s,up,down"):
+        with pytest.raises(TraceError, match=r"hint: columns found .*expected vm,time_s,up,down"):
             Trace.open(SHARED / name)

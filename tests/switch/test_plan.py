@@ -28,7 +28,9 @@ def held(node: fabcore.ResourceNode) -> list[list[int]]:
     """The tables in force, read from the registers."""
     switches = node.chassis.switches
     return [
-        (switches[sw].port_table(port) if kind == 0 else switches[sw].function_table(pdfid)).tolist()
+        (
+            switches[sw].port_table(port) if kind == 0 else switches[sw].function_table(pdfid)
+        ).tolist()
         for kind, sw, port, pdfid, _ in TARGETS
     ]
 
@@ -43,7 +45,9 @@ def random_tables(seed: int) -> np.ndarray:
 flags = st.lists(st.booleans(), min_size=4, max_size=4)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(0, 2**31), flags)
 def test_what_is_applied_is_read_back_and_costs_only_what_differs(
     node: fabcore.ResourceNode, seed: int, changed: list[bool]
@@ -60,7 +64,9 @@ def test_what_is_applied_is_read_back_and_costs_only_what_differs(
     plan.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(0, 2**31), st.integers(0, 2), st.sampled_from(["vc-stuck", "torn-write"]))
 def test_a_failure_anywhere_leaves_every_table_as_it_was(
     node: fabcore.ResourceNode, seed: int, at: int, fault: str
@@ -72,7 +78,12 @@ def test_a_failure_anywhere_leaves_every_table_as_it_was(
     _, sw, port, _, _ = TARGETS[at]
     node.fault(sw, fault, port, 1)
     shape = np.zeros(1, SHAPE)
-    shape["pdfid"], shape["up_min"], shape["up_max"], shape["down_max"] = 3 << 6 | 1, 2e9, np.inf, np.inf
+    shape["pdfid"], shape["up_min"], shape["up_max"], shape["down_max"] = (
+        3 << 6 | 1,
+        2e9,
+        np.inf,
+        np.inf,
+    )
     shape["sw"] = 1
     rc, _, _, failed, back = plan.apply(random_tables(seed + 1), every, shape)
     assert rc < 0
@@ -100,7 +111,12 @@ def test_a_vanished_switch_is_gone_not_numbers(node: fabcore.ResourceNode) -> No
     node.fault(2, "gone")
     try:
         assert switch.bar.read32(0x2000) == 0xFFFFFFFF
-        for ask in (switch.identify, switch.ports, switch.link_events, lambda: switch.counters([0])):
+        for ask in (
+            switch.identify,
+            switch.ports,
+            switch.link_events,
+            lambda: switch.counters([0]),
+        ):
             with pytest.raises(fabcore.BarError, match="gone"):
                 ask()
         with pytest.raises(fabcore.BarError, match="gone"):

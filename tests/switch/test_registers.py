@@ -104,7 +104,9 @@ def test_read_only_registers_stay(node: fabcore.ResourceNode) -> None:
 @pytest.mark.parametrize(
     ("off", "width", "word"), [(1, 4, "aligned"), (0x400000, 4, "outside"), (1 << 40, 1, "outside")]
 )
-def test_a_bad_access_is_refused(node: fabcore.ResourceNode, off: int, width: int, word: str) -> None:
+def test_a_bad_access_is_refused(
+    node: fabcore.ResourceNode, off: int, width: int, word: str
+) -> None:
     bar = node.chassis.switches[0].bar
     with pytest.raises(fabcore.BarError, match=word):
         getattr(bar, f"read{8 * width}")(off)
@@ -126,7 +128,8 @@ def test_a_buffer_is_a_bar_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["shm:no-such-node", "shm:no-such-node/1", "uio:99", "/sys/bus/pci/devices/nothing", ""]
+    "target",
+    ["shm:no-such-node", "shm:no-such-node/1", "uio:99", "/sys/bus/pci/devices/nothing", ""],
 )
 def test_an_unknown_target_is_refused_by_name(target: str) -> None:
     with pytest.raises(fabcore.BarError) as refused:

@@ -51,6 +51,8 @@ class ProfilingEngine:
     demand: F64
     reservation: F64
     backlog: F64
+    _learner: Population
+    _clock: NDArray[np.int64]
 
     def resize(self, capacity: int) -> None:
         """Room for more slots; what is known of the present ones stays."""
@@ -62,7 +64,7 @@ class ProfilingEngine:
 
         def grown(name: str, width: int | None, kind: type, fill: float) -> NDArray:
             shape = (2 * capacity,) if width is None else (2 * capacity, width)
-            made = np.full(shape, fill, dtype=kind)
+            made: NDArray = np.full(shape, fill, dtype=kind)
             if old:
                 was = getattr(self, name)
                 made[:old], made[capacity : capacity + old] = was[:old], was[old:]
@@ -75,7 +77,10 @@ class ProfilingEngine:
         under, over = (np.full(2 * capacity, cost) for cost in self._costs)
         learner = Population(2 * capacity, under, over, 1, self._weights)
         if old:
-            for new, was in ((learner.state, self._learner.state), (learner.cap, self._learner.cap)):
+            for new, was in (
+                (learner.state, self._learner.state),
+                (learner.cap, self._learner.cap),
+            ):
                 new[:old], new[capacity : capacity + old] = was[:old], was[old:]
         self._learner = learner
         clock = np.zeros((capacity, at.CLOCKS), dtype=np.int64)

@@ -67,7 +67,7 @@ def histogram_level(s: Row, above: float) -> float:
     for b in range(at.BINS - 1, -1, -1):
         left -= s[at.MASS + b]
         if left <= 0.0 and s[at.MASS + b] > 0.0:
-            return s[at.SUM + b] / s[at.MASS + b]
+            return float(s[at.SUM + b] / s[at.MASS + b])
     return 0.0
 
 

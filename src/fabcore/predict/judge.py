@@ -75,8 +75,8 @@ def load_series(
     demand = np.full((int(length.max()), len(kept)), np.nan)
     for j, (d, *_) in enumerate(kept):
         demand[: d.size, j] = d
-    unit, cap, test = (np.array([k[i] for k in kept]) for i in (1, 2, 3))
-    return SeriesSet(demand, length, unit, cap, test.astype(bool))
+    units, caps, tests = (np.array([k[i] for k in kept]) for i in (1, 2, 3))
+    return SeriesSet(demand, length, units, caps, tests.astype(bool))
 
 
 def newsvendor(

@@ -115,9 +115,9 @@ def times(m: Row, v: Row, out: Row) -> None:
         e, f, g, h = v[k + 4], v[k + 5], v[k + 6], v[k + 7]
         p = m[k * n : (k + 8) * n]
         for j in range(n):
-            out[j] += (
-                (a * p[j] + b * p[j + n]) + (c * p[j + 2 * n] + d * p[j + 3 * n])
-            ) + ((e * p[j + 4 * n] + f * p[j + 5 * n]) + (g * p[j + 6 * n] + h * p[j + 7 * n]))
+            out[j] += ((a * p[j] + b * p[j + n]) + (c * p[j + 2 * n] + d * p[j + 3 * n])) + (
+                (e * p[j + 4 * n] + f * p[j + 5 * n]) + (g * p[j + 6 * n] + h * p[j + 7 * n])
+            )
 
 
 @njit(float64(ROW, intp), **OPTIONS)
@@ -148,7 +148,7 @@ def decide(s: Row, f: int) -> float:
             pick = i
     s[at.PICKED] = pick
     s[at.RESERVED] = advice[pick]
-    return advice[pick]
+    return float(advice[pick])
 
 
 @njit(void(ROW, ROW, ROW, float64), **OPTIONS)
@@ -173,9 +173,7 @@ def update(s: Row, phi: Row, error: Row, pull: float) -> None:
     for k in range(K):
         step = pull * phi[k]
         s[at.SQUARES + k] += step * step
-        s[at.BASE + k] += (
-            RATE * step / math.sqrt(s[at.SQUARES + k] + 1e-12) + towards * gain[k]
-        )
+        s[at.BASE + k] += RATE * step / math.sqrt(s[at.SQUARES + k] + 1e-12) + towards * gain[k]
         theta = s[at.THETA + k * A : at.THETA + (k + 1) * A]
         g = gain[k] * scale
         for a in range(error.size):

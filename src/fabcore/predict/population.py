@@ -68,6 +68,4 @@ class Population:
         self, rows: NDArray[np.int64], count: int, demand: Floats, reservation: Floats
     ) -> None:
         """One sample for the first `count` of `rows`; arrays are over all rows, B/s."""
-        advance_rows(
-            self.state, rows, count, demand, reservation, self.horizon, self.tau, self.cap
-        )
+        advance_rows(self.state, rows, count, demand, reservation, self.horizon, self.tau, self.cap)

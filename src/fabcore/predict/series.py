@@ -70,9 +70,7 @@ def take_in(records: U64, clock: I64, counter: U64, backlog: F64) -> int:
     nogil=True,
     error_model="numpy",
 )
-def close_samples(
-    now: int, period: int, clock: I64, counter: U64, rows: I64, demand: F64
-) -> int:
+def close_samples(now: int, period: int, clock: I64, counter: U64, rows: I64, demand: F64) -> int:
     """Ends the samples of the slots whose turn has come; rows[:count] are theirs, up then down.
 
     A row's demand is (bytes moved + change of the bytes waiting) / time, B/s, never negative. A

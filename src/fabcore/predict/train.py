@@ -47,7 +47,8 @@ def train(series: SeriesSet, credit: str = CREDIT) -> Weights:
         square += phi.T @ phi
         short += phi.T @ np.clip(missing, 0.0, COST_MAX)
         idle += phi.T @ np.clip(-missing, 0.0, COST_MAX)
-    return Weights(base, np.linalg.solve(square, short), np.linalg.solve(square, idle), credit)
+    under, over = (np.linalg.solve(square, cost).astype(np.float64) for cost in (short, idle))
+    return Weights(base, under, over, credit)
 
 
 def _run(demand: Floats, cap: Floats, weights: Weights) -> tuple[Population, Floats]:

@@ -57,7 +57,9 @@ class Chassis:
         }
         self._logical: dict[tuple[int, int], set[int]] = {}
         self._groups = {m: [0] * GROUPS for m in self.arbitration}
-        self.tables = Tables(find_targets(self.switches, self.topology, self.arbitration), self.topology)
+        self.tables = Tables(
+            find_targets(self.switches, self.topology, self.arbitration), self.topology
+        )
         self.shapers = Shapers()
         self.plan = Plan(
             self.switches,
@@ -145,7 +147,9 @@ class Chassis:
         if rc:
             self.tables.forget()
             what = self._name(failed)
-            state = f"{back} tables and shapers put back" if back >= 0 else "putting back failed too"
+            state = (
+                f"{back} tables and shapers put back" if back >= 0 else "putting back failed too"
+            )
             raise FabricError(f"{what}: {os.strerror(-rc).lower()} ({state})")
         self.shapers.done(due)
         return writes, loaded
