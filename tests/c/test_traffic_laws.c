@@ -1,14 +1,39 @@
 /* The laws of the traffic model on random networks: capacity, work conservation, every byte,
  * repeat. */
-#include "traffic.h"
+#include "traffic_net.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "check.h"
+static void test_dropped_delivered_and_waiting_are_what_was_offered(void) {
+    struct traffic *t = two_into_one(3.3e9 + 0.7, 1e15);
+    struct traffic_flow *f = traffic_flow(t, 0), *g = traffic_flow(t, 1);
+    traffic_link(t, 2)->capacity = 4 * GB / 3;
+    double offered_f = 0;
+    for (int i = 0; i < 20000; i++) {
+        traffic_step(t, 1e-3, i % 3 == 0 && i < 15000);
+        offered_f += f->offered * 1e-3;
+    }
+    CHECK(f->dropped > 0 && f->backlog > 1 * GB);
+    CHECK_NEAR((double)f->delivered + (double)f->dropped + f->backlog, offered_f, 1 + 1e-3);
+    CHECK_NEAR((double)f->delivered, 20.0 * 2 * GB / 3, 1);
+    /* 2e16 bytes do not fit a double's integers: compare whole bytes. */
+    uint64_t waiting = 20000000000000000u - g->delivered - g->dropped;
+    CHECK_NEAR(g->backlog, (double)waiting, 4);
+    CHECK_EQ(traffic_link(t, 2)->bytes[0], f->delivered + g->delivered);
+    traffic_destroy(t);
+}
 
-#define GB 1e9
+static void test_fractions_of_a_byte_count_exactly(void) {
+    struct traffic *t = two_into_one(0.1, 1 / 3.0);
+    for (int i = 0; i < 99999; i++) traffic_step(t, 1, 1);
+    CHECK_EQ(traffic_flow(t, 0)->delivered, 9999);
+    CHECK_EQ(traffic_flow(t, 1)->delivered, 33333);
+    traffic_step(t, 1, 1);
+    CHECK_EQ(traffic_flow(t, 0)->delivered, 10000);
+    CHECK_EQ(traffic_link(t, 2)->bytes[0], 43333);
+    CHECK_EQ(traffic_flow(t, 0)->dropped, 0);
+    traffic_destroy(t);
+}
 
 /* A seeded network; every fourth flow takes a path that no switch would have. */
 enum { LINKS = 24, FLOWS = 40, MODULES = 4 };
@@ -40,8 +65,7 @@ static void random_tables(struct traffic *t, uint32_t *seed) {
 }
 
 static struct traffic *random_net(uint32_t *seed) {
-    struct traffic *t = NULL;
-    CHECK_EQ(traffic_create(LINKS, FLOWS, MODULES, &t), 0);
+    struct traffic *t = net(LINKS, FLOWS, MODULES);
     for (int i = 0; i < FLOWS; i++) {
         struct traffic_flow *f = traffic_flow(t, i);
         f->active = 1;
@@ -114,6 +138,8 @@ static void test_random_networks_keep_the_laws_and_repeat(void) {
 }
 
 int main(void) {
+    test_dropped_delivered_and_waiting_are_what_was_offered();
+    test_fractions_of_a_byte_count_exactly();
     test_random_networks_keep_the_laws_and_repeat();
     return CHECK_RESULT;
 }
