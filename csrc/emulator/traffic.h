@@ -53,8 +53,7 @@ struct traffic_flow {
     double peak;      /* B/s, the module's per-VF shaper; inf = none */
     /* written by traffic_step */
     double backlog; /* bytes waiting; the owner may set it too, such as to 0 when it unbinds */
-    double
-        carry; /* fraction of a byte moved but not yet counted; a rounding error below 0 at least */
+    double carry;   /* fraction of a byte moved, not yet counted; may be a rounding error below 0 */
     uint64_t delivered;
     uint64_t dropped; /* only when steps drop; what was offered = all four together */
 };
