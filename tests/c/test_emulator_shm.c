@@ -107,9 +107,13 @@ static void check_traffic(fab_bar *bar) {
     struct fab_function_cell *a = NULL, *b = NULL;
     CHECK_EQ(fab_function_cell(bar, 0, 1, &a), 0);
     CHECK_EQ(fab_function_cell(bar, 8, 1, &b), 0);
-    for (int k = 0; k < 100 && fab_load_acquire(&b->out.up_bytes) < 1000000000; k++) nap_ms(10);
-    double up = (double)fab_load_acquire(&a->out.up_bytes);
-    double sum = up + (double)fab_load_acquire(&b->out.up_bytes);
+    /* from when both flow: one of them was bound, and had the link for itself, a moment earlier */
+    for (int k = 0; k < 1000 && !fab_load_acquire(&b->out.up_bytes); k++) nap_ms(1);
+    uint64_t first_a = fab_load_acquire(&a->out.up_bytes);
+    uint64_t first_b = fab_load_acquire(&b->out.up_bytes), enough = first_b + 2000000000;
+    for (int k = 0; k < 500 && fab_load_acquire(&b->out.up_bytes) < enough; k++) nap_ms(10);
+    double up = (double)(fab_load_acquire(&a->out.up_bytes) - first_a);
+    double sum = up + (double)(fab_load_acquire(&b->out.up_bytes) - first_b);
     CHECK(sum > 1e9);
     CHECK_NEAR(up / sum, 0.25, 0.02);
     CHECK(fab_load_acquire(&a->out.down_bytes) > 0);
