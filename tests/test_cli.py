@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import pty
 import re
@@ -25,6 +26,7 @@ from typer.testing import CliRunner
 
 from fabcore import __version__
 from fabcore.cli import app
+from fabcore.cli.run import quiet_log
 from fabcore.topology import Topology
 
 COMMANDS = ("run", "emulate", "replay", "bench", "warm", "doctor")
@@ -378,6 +380,20 @@ def test_run_on_a_terminal_draws_the_live_view_and_gives_the_screen_back(trace: 
     assert text.index("\x1b[?1049h") < step.start() < text.rindex("\x1b[?1049l")
     assert all(word in text for word in ("module", "prediction", "m0 h0", "vm_added"))
     assert "2 VMs" in text[text.rindex("\x1b[?1049l") :], "the last word stays on the screen"
+
+
+def test_the_log_stays_off_a_terminal_that_shows_the_view(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, shown = logging.getLogger("fabcore.events"), []
+    monkeypatch.setattr(logging.lastResort, "handle", lambda record: shown.append(record.msg))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    log.warning("before")
+    with quiet_log():
+        log.warning("within")
+    log.warning("after")
+    assert shown == ["before", "after"]
 
 
 @needs_core

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import sys
 import time
@@ -132,7 +133,20 @@ def _shown(topology: object, json: bool) -> Iterator[tuple[Show, float]]:
 
         assert isinstance(topology, Topology)
         view = LiveView(topology)
-        with Live(view, screen=True, refresh_per_second=1 / VIEW_S):
+        with quiet_log(), Live(view, screen=True, refresh_per_second=1 / VIEW_S):
             yield view.show, VIEW_S
         if view.frame is not None:
             emit(line(view.frame))
+
+
+@contextlib.contextmanager
+def quiet_log() -> Iterator[None]:
+    """Keeps the log off a terminal that the view draws on, which shows the events anyway; handlers
+    that someone has set up still get every record."""
+    log, nowhere = logging.getLogger("fabcore"), logging.NullHandler()
+    if sys.stderr.isatty():
+        log.addHandler(nowhere)
+    try:
+        yield
+    finally:
+        log.removeHandler(nowhere)
