@@ -25,7 +25,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fabcore import __version__
-from fabcore.cli import app
+from fabcore.cli import app, base
 from fabcore.cli.run import quiet_log
 from fabcore.topology import Topology
 
@@ -418,3 +418,15 @@ def test_replay_that_is_interrupted_ends_cleanly_without_a_report(tmp_path: Path
         assert "Traceback" not in process.stderr.read()
     assert not out.exists()
     assert [p.name for p in tmp_path.iterdir()] == ["trace.csv"]
+
+
+def test_a_signal_that_a_callback_swallowed_works_the_second_time() -> None:
+    with base.signals():
+        with contextlib.suppress(base.Stopped):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(base.Stopped):
+            signal.raise_signal(signal.SIGTERM)
+        with base.until_stopped() as stop:
+            assert stop.wait(60.0), "it was asked to stop before"
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -12,7 +12,8 @@ from rich.console import Console
 from fabcore.events import Event
 from fabcore.snapshot import LinkState, Snapshot, VMState
 from fabcore.topology import Topology
-from fabcore.view import Frame, LiveView, TickTimes, bar, document, line, rate, screen
+from fabcore.view import Frame, TickTimes, document, line, rate
+from fabcore.view_screen import LiveView, bar, screen
 
 NODE = Topology.default()
 

@@ -6,85 +6,37 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fabcore import pcie
 from fabcore.errors import TopologyError
+from fabcore.topology_parts import (
+    Arbitration,
+    Direction,
+    Hop,
+    Kind,
+    Link,
+    ModuleSpec,
+    Port,
+    SwitchSpec,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Kind = Literal["module", "host", "fabric", "management"]
-Arbitration = Literal["mfvc", "shaper", "none"]
-Direction = Literal["up", "down"]
-
-
-@dataclass(frozen=True)
-class Port:
-    """One switch port; `port` is its physical id (8 x stack + index within the stack).
-
-    `index` is the module's or host's number; for fabric and management ports it means nothing.
-    `layout` is the bifurcation; the link of a port with several groups runs at the first group's
-    width. `phases` is the length of the port's arbitration table.
-    """
-
-    switch: int
-    port: int
-    kind: Kind
-    index: int
-    gen: int
-    lanes: int
-    layout: str
-    phases: int
-
-    @property
-    def width(self) -> int:
-        """Lanes of the link that trains on the port: those of the layout's first group."""
-        return int(self.layout.split("x")[1])
-
-
-@dataclass(frozen=True)
-class Link:
-    """A fabric link between two fabric ports, each given as (switch, port)."""
-
-    a: tuple[int, int]
-    b: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class ModuleSpec:
-    """One accelerator module: arbitration among its functions, VFs, supply in W (0: unknown)."""
-
-    index: int
-    arbitration: Arbitration
-    vfs: int
-    supply_w: float
-
-
-@dataclass(frozen=True)
-class SwitchSpec:
-    """One switch chip; the device id's low byte tells its lanes."""
-
-    id: int
-    device_id: int
-
-    @property
-    def lanes(self) -> int:
-        """The chip's lanes: low byte 0x00 = 100, else 0x84, 0x68, 0x52, 0x36, 0x28 as they read."""
-        low = self.device_id & 0xFF
-        return 100 if low == 0 else int(f"{low:x}")
-
-
-@dataclass(frozen=True)
-class Hop:
-    """One arbitration point: in at a port of the switch, out at another, onto a directed link."""
-
-    switch: int
-    ingress_port: int
-    egress_port: int
-    link: int
+__all__ = [
+    "Arbitration",
+    "Direction",
+    "Hop",
+    "Kind",
+    "Link",
+    "ModuleSpec",
+    "Port",
+    "SwitchSpec",
+    "Topology",
+]
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,9 @@ class Stop:
         first, self._set = not self._set, True
         if first:
             os.write(self._write, b"s")
-            if not self.deferred:
-                raise Stopped
+        # Raised at every signal: the first may fall into a callback that swallows exceptions.
+        if not self.deferred:
+            raise Stopped
 
     def close(self) -> None:
         os.close(self._read)

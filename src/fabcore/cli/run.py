@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fabcore.cli.base import Stop, emit, emit_json, note, until_stopped, working
 from fabcore.errors import FabricError
-from fabcore.view import Frame, LiveView, TickTimes, document, line, new_events
+from fabcore.view import Frame, TickTimes, document, line, new_events
 
 if TYPE_CHECKING:
     from fabcore.cli.feed import Feed
@@ -130,6 +130,7 @@ def _shown(topology: object, json: bool) -> Iterator[tuple[Show, float]]:
         from rich.live import Live
 
         from fabcore.topology import Topology
+        from fabcore.view_screen import LiveView
 
         assert isinstance(topology, Topology)
         view = LiveView(topology)
