@@ -8,6 +8,7 @@ unrolls constant lengths first and then no longer vectorises them (half as fast)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba import boolean, float64, int64, intp, njit, void
@@ -31,9 +32,9 @@ EXPERT_MARGIN = 0.95  # an expert takes over only when its cost is below that of
 NOTHING = 1e-9  # B/s: a row whose peak is below counts as unused
 
 
-@njit(void(ROW, intp, float64, float64), **OPTIONS)
-def describe(s: Row, f: int, tau: float, cap: float) -> None:
-    """Fill the pending forecast at f: features, scale, what each action and expert reserves."""
+@njit(void(ROW, ROW, float64, float64), **OPTIONS)
+def describe(s: Row, f: Row, tau: float, cap: float) -> None:
+    """Fill the pending forecast f: features, scale, what each action and expert reserves."""
     now = at.DEMAND + int(s[at.AT])
     window = s[now - at.WINDOW + 1 : now + 1]
     recent = window[at.WINDOW - 12 :]
@@ -59,8 +60,8 @@ def describe(s: Row, f: int, tau: float, cap: float) -> None:
         short += (recent[i] - mean) ** 2
     high = histogram_level(s, 0.1)
     u = 0.02 * s[at.PEAK] + 0.5 * s[at.SLOW] + 0.5 * long
-    s[f + at.SCALE] = u
-    phi = s[f : f + K]
+    f[at.SCALE] = u
+    phi = f[:K]
     phi[0] = 1.0
     phi[1] = x / u
     phi[2] = s[at.FAST] / u
@@ -82,55 +83,57 @@ def describe(s: Row, f: int, tau: float, cap: float) -> None:
         base += weight[k] * phi[k]
     base = max(base * u, 0.0)
     z = s[at.RESIDUAL]
-    level = s[f + at.LEVELS : f + at.LEVELS + A]
+    level = f[at.LEVELS : at.LEVELS + A]
     level[0] = 0.4 * base
-    level[1] = 0.7 * base
-    level[2] = 0.85 * base
-    level[3] = base
-    level[4] = 1.05 * base
-    level[5] = 1.2 * base
-    level[6] = 1.6 * base
-    level[7] = x
-    level[8] = x + 0.4 * z
-    level[9] = x + z
-    level[10] = x + 3.0 * z
-    level[11] = top
-    level[12] = 0.03 * high
-    level[13] = 0.3 * high
-    level[14] = 0.7 * high
-    level[15] = high
+    level[1] = 0.75 * base
+    level[2] = base
+    level[3] = 1.3 * base
+    level[4] = x
+    level[5] = x + 2.0 * z
+    level[6] = top
+    level[7] = high
     for a in range(level.size):
         level[a] = min(level[a], cap)
-    s[f + at.ADVICE + 1] = min(base, cap)
-    s[f + at.ADVICE + 2] = min(histogram_level(s, 1.0 - tau), cap)
+    f[at.ADVICE + 1] = min(base, cap)
+    f[at.ADVICE + 2] = min(histogram_level(s, 1.0 - tau), cap)
 
 
-@njit(void(ROW, ROW, ROW), **OPTIONS)
-def times(m: Row, v: Row, out: Row) -> None:
-    """out = m' v for m (v.size, out.size), row by row; v.size is a multiple of 8."""
-    out[:] = 0.0
-    n = out.size
-    for k in range(0, v.size, 8):
-        a, b, c, d = v[k], v[k + 1], v[k + 2], v[k + 3]
-        e, f, g, h = v[k + 4], v[k + 5], v[k + 6], v[k + 7]
-        p = m[k * n : (k + 8) * n]
-        for j in range(n):
-            out[j] += ((a * p[j] + b * p[j + n]) + (c * p[j + 2 * n] + d * p[j + 3 * n])) + (
-                (e * p[j + 4 * n] + f * p[j + 5 * n]) + (g * p[j + 6 * n] + h * p[j + 7 * n])
-            )
+def _product(width: int) -> Callable[[Row, Row, Row], None]:
+    """A kernel out = m' v for m (K, width) row by row: eight rows at a time, columns as vectors."""
+
+    @njit(void(ROW, ROW, ROW), **OPTIONS)
+    def product(m: Row, v: Row, out: Row) -> None:
+        out[:] = 0.0
+        for k in range(0, K, 8):
+            a, b, c, d = v[k], v[k + 1], v[k + 2], v[k + 3]
+            e, f, g, h = v[k + 4], v[k + 5], v[k + 6], v[k + 7]
+            p = m[k * width : (k + 8) * width]
+            for j in range(out.size):
+                low = (a * p[j] + b * p[j + width]) + (c * p[j + 2 * width] + d * p[j + 3 * width])
+                p4 = j + 4 * width
+                high = (e * p[p4] + f * p[p4 + width]) + (
+                    g * p[p4 + 2 * width] + h * p[p4 + 3 * width]
+                )
+                out[j] += low + high
+
+    return product
 
 
-@njit(float64(ROW, intp), **OPTIONS)
-def decide(s: Row, f: int) -> float:
-    """The reservation (B/s) in the state described at f.
+price = _product(A)  # (theta, phi, Q of each action)
+spread = _product(K)  # (P, phi, P phi)
+
+
+@njit(float64(ROW, ROW, ROW), **OPTIONS)
+def decide(s: Row, f: Row, work: Row) -> float:
+    """The reservation (B/s) in the state that f describes.
 
     The Q-function's cheapest actions share it: its costs are convex in the level, so the mean of
     levels that are about as good is no worse than they are. An expert takes over while its own
     decayed cost is lower, as after a shift of regime that the weights have not followed yet.
     """
-    q = s[at.ERROR : at.ERROR + A]
-    level = s[f + at.LEVELS : f + at.LEVELS + A]
-    times(s[at.THETA : at.THETA + K * A], s[f : f + K], q)
+    q = work[:A]
+    level = f[at.LEVELS : at.LEVELS + A]
+    price(s[at.THETA : at.THETA + K * A], f[:K], q)
     least = q[0]
     for a in range(q.size):
         least = min(least, q[a])
@@ -140,23 +143,19 @@ def decide(s: Row, f: int) -> float:
         w = max(0.0, 1.0 - (q[a] - least) * slope)
         total += w * w
         reserved += w * w * level[a]
-    advice = s[f + at.ADVICE : f + at.ADVICE + E]
-    advice[0] = reserved / total
-    pick = 0
-    for i in range(1, E):
-        if s[at.COST + i] < s[at.COST + pick] and s[at.COST + i] < EXPERT_MARGIN * s[at.COST]:
-            pick = i
+    f[at.ADVICE] = reserved / total
+    own, base, past = EXPERT_MARGIN * s[at.COST], s[at.COST + 1], s[at.COST + 2]
+    pick = 0 if own <= min(base, past) else (1 if base <= past else 2)
     s[at.PICKED] = pick
-    s[at.RESERVED] = advice[pick]
-    return float(advice[pick])
+    s[at.RESERVED] = f[at.ADVICE + pick]
+    return float(s[at.RESERVED])
 
 
-@njit(void(ROW, ROW, ROW, float64), **OPTIONS)
-def update(s: Row, phi: Row, error: Row, pull: float) -> None:
+@njit(void(ROW, ROW, ROW, float64, ROW), **OPTIONS)
+def update(s: Row, phi: Row, error: Row, pull: float, gain: Row) -> None:
     """One step of recursive least squares for theta, one against the pinball loss for base."""
     p = s[at.P : at.P + K * K]
-    gain = s[at.GAIN : at.GAIN + K]
-    times(p, phi, gain)
+    spread(p, phi, gain)
     q = trace = 0.0
     for k in range(phi.size):
         q += gain[k] * phi[k]
@@ -188,19 +187,18 @@ def update(s: Row, phi: Row, error: Row, pull: float) -> None:
             row[j] = (row[j] - g * gain[j]) * old
 
 
-@njit(void(ROW, intp, intp, intp, float64), **OPTIONS)
-def learn(s: Row, f: int, first: int, horizon: int, tau: float) -> None:
-    """Learn from the forecast at f and the `horizon` demands at `first` that followed it.
+@njit(void(ROW, ROW, ROW, float64, ROW), **OPTIONS)
+def learn(s: Row, f: Row, known: Row, tau: float, work: Row) -> None:
+    """Learn from the forecast f and the demands (horizon,) that are `known` to have followed it.
 
     The cost of holding a level is known for every action, so all of them learn, with one P."""
-    u = s[f + at.SCALE]
-    phi = s[f : f + K]
-    level = s[f + at.LEVELS : f + at.SCALE]  # actions, then experts
-    error = s[at.ERROR : at.ERROR + A]
-    known = s[first : first + horizon]
-    base = s[f + at.ADVICE + 1]
-    times(s[at.THETA : at.THETA + K * A], phi, error)
-    scale = 1.0 / (u * horizon)
+    u = f[at.SCALE]
+    phi = f[:K]
+    level = f[at.LEVELS : at.SCALE]  # actions, then experts
+    error = work[:A]
+    base = f[at.ADVICE + 1]
+    price(s[at.THETA : at.THETA + K * A], phi, error)
+    scale = 1.0 / (u * known.size)
     for a in range(error.size):
         cost = 0.0
         for h in range(known.size):
@@ -215,26 +213,27 @@ def learn(s: Row, f: int, first: int, horizon: int, tau: float) -> None:
     pull = 0.0
     for h in range(known.size):
         pull += tau if known[h] > base else (tau - 1.0 if known[h] < base else 0.0)
-    update(s, phi, error, pull / horizon)
+    update(s, phi, error, pull / known.size, work[A:])
 
 
-@njit(float64(ROW, float64, intp, float64, float64), **OPTIONS)
-def advance(s: Row, d: float, horizon: int, tau: float, cap: float) -> float:
+@njit(float64(ROW, float64, intp, float64, float64, ROW), **OPTIONS)
+def advance(s: Row, d: float, horizon: int, tau: float, cap: float, work: Row) -> float:
     """One sample of demand d (B/s): learn, remember, decide. Returns the reservation (B/s)."""
     turn = int(s[at.SEEN]) % horizon
     first = at.PENDING + horizon * at.FORECAST
-    f = at.PENDING + turn * at.FORECAST
+    known = s[first : first + horizon]
+    f = s[at.PENDING + turn * at.FORECAST : at.PENDING + (turn + 1) * at.FORECAST]
     if s[at.SEEN] > 0.0:
-        s[first + (turn - 1) % horizon] = d
-    if s[f + at.SCALE] > 0.0:
-        learn(s, f, first, horizon, tau)
+        known[turn - 1] = d
+    if f[at.SCALE] > 0.0:
+        learn(s, f, known, tau, work)
     remember(s, d)
     if s[at.PEAK] < NOTHING:
-        s[f + at.SCALE] = 0.0
+        f[at.SCALE] = 0.0
         s[at.RESERVED] = 0.0
         return 0.0
     describe(s, f, tau, min(cap, 10.0 * s[at.PEAK]))
-    return decide(s, f)
+    return decide(s, f, work)
 
 
 @njit(void(float64[:, ::1], int64[::1], intp, ROW, ROW, intp, ROW, ROW), **OPTIONS)
@@ -251,10 +250,11 @@ def advance_rows(
     """advance the first `count` of `rows`; NaN demand = absent: its state and result stand still.
 
     state (n, row_length); demand, reservation, tau, cap (n,), B/s but tau."""
+    work = np.empty(A + K)  # apart from the rows, or the compiler fears they overlap
     for i in range(count):
         r = rows[i]
         if demand[r] == demand[r]:
-            reservation[r] = advance(state[r], demand[r], horizon, tau[r], cap[r])
+            reservation[r] = advance(state[r], demand[r], horizon, tau[r], cap[r], work)
 
 
 @njit(boolean(ROW, float64), cache=True, nogil=True, error_model="numpy")

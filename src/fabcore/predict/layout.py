@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 FEATURES: Final = 24
-ACTIONS: Final = 16
+ACTIONS: Final = 8
 EXPERTS: Final = 3  # the Q-function's choice, the base forecast, the decayed quantile
 WINDOW: Final = 48  # samples that the window statistics look back
 BUFFER: Final = 128  # the window slides through it and is copied to the front at its end
@@ -13,9 +13,7 @@ BINS: Final = 64  # of the decayed histogram, four an octave
 
 P: Final = 0  # inverse correlation of the features, FEATURES x FEATURES, symmetric
 THETA: Final = P + FEATURES * FEATURES  # FEATURES x ACTIONS: each feature's weight per action
-GAIN: Final = THETA + FEATURES * ACTIONS  # scratch: P phi
-ERROR: Final = GAIN + FEATURES  # scratch: Q of each action, or its error
-BASE: Final = ERROR + ACTIONS  # weights of the quantile regression
+BASE: Final = THETA + FEATURES * ACTIONS  # weights of the quantile regression
 SQUARES: Final = BASE + FEATURES  # its AdaGrad sums of squared gradients
 MASS: Final = SQUARES + FEATURES  # histogram: decayed weight of each bin
 SUM: Final = MASS + BINS  # and of weight x demand, so that a bin's mean is its level

@@ -49,6 +49,7 @@ class Weights:
             credit=np.array(self.credit),
         )
         replace(path, buffer.getvalue())
+        os.chmod(path, 0o644)  # it ships: every user of an installation reads it
 
 
 def cold() -> Weights:
