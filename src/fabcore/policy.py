@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fabcore.errors import FabricError
 
@@ -33,8 +33,7 @@ class Decision:
     enforcement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The part of a decision that is fixed when it is made; floor_before is the amount replaced."""
 
     accepted: bool

@@ -278,12 +278,12 @@ class ResourceNode:
         """Enters a floor that was checked before."""
         change = floor - vm.floor
         if change:
-            floors = self._floors
+            floors, vms, slot = self._floors, self.vms, vm.slot
             for link in vm.links:
                 floors[link] += change
             vm.floor = floor
-            self.vms.floor[vm.slot] = floor
-            self.vms.floor[self.vms.capacity + vm.slot] = floor
+            rows = vms.floor
+            rows[slot] = rows[vms.capacity + slot] = floor
 
     # -- the emulated node -------------------------------------------------------------------
 

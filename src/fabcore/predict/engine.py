@@ -12,7 +12,6 @@ from fabcore.predict import series as at
 from fabcore.predict.population import Population, find_weights
 
 F64 = NDArray[np.float64]
-SLOT_MASK = (1 << 20) - 1  # of a handle: the generation is above
 GOLDEN = (math.sqrt(5) - 1) / 2  # spreads any number of slots evenly over a period
 
 
@@ -44,6 +43,7 @@ class ProfilingEngine:
         self._period = round(period_s * 1e9)
         self._costs = (cost_under, cost_over)
         self._weights = find_weights("default")
+        self._slot_of: dict[int, int] = {}  # by handle
         self.unknown = 0
         self.capacity = 0
         self.resize(capacity)
@@ -102,6 +102,7 @@ class ProfilingEngine:
         self._counter[rows] = 0
         self.demand[rows] = self.backlog[rows] = 0.0
         self.reservation[rows] = np.nan
+        self._slot_of[handle] = slot
         phase = int(math.modf((slot + 1) * GOLDEN)[0] * self._period)
         self._clock[slot] = 0
         self._clock[slot, at.HANDLE] = handle
@@ -109,6 +110,7 @@ class ProfilingEngine:
 
     def forget(self, slot: int) -> None:
         """Gives a slot up; its records count as unknown from now on."""
+        self._slot_of.pop(int(self._clock[slot, at.HANDLE]), None)
         self._clock[slot] = 0
         self._clock[slot, at.HANDLE] = at.FREE
         for row in (slot, self.capacity + slot):
@@ -136,9 +138,10 @@ class ProfilingEngine:
 
     def predict_bandwidth(self, vm: int) -> float:
         """The larger of the VM's two reservations, B/s; 0 while nothing is known of it."""
-        slot = vm & SLOT_MASK
-        if not 0 <= slot < self.capacity or self._clock[slot, at.HANDLE] != vm:
+        slot = self._slot_of.get(vm)
+        if slot is None:
             raise FabricError(f"unknown VM {vm!r}: adopt it first")
-        up, down = self.reservation[slot], self.reservation[self.capacity + slot]
+        up = self.reservation.item(slot)
+        down = self.reservation.item(self.capacity + slot)
         larger = up if up >= down else down
-        return float(larger) if larger == larger else 0.0
+        return larger if larger == larger else 0.0
