@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -102,6 +103,7 @@ class LiveFeed:
         self._ended.set()
         self._thread.join(timeout=5.0)
         self._collector.close()
+        leave(self._ctl, [handle for handle, _ in self._vms.values()])
 
     def _collect(self) -> None:
         while not self._ended.wait(SAMPLE_S):
@@ -169,11 +171,15 @@ class TraceFeed:
                 f"{len(trace.selected)} VMs are more than the node's {seats.total} functions: "
                 f"use --vms {seats.total}"
             )
-        handles = []
-        for name in trace.selected:
-            seat = seats.take()
-            assert seat is not None  # counted above
-            handles.append(ctl.add_vm(name, host=seat[1], module=seat[0], share=SHARE))
+        handles: list[int] = []
+        try:
+            for name in trace.selected:
+                seat = seats.take()
+                assert seat is not None  # counted above
+                handles.append(ctl.add_vm(name, host=seat[1], module=seat[0], share=SHARE))
+        except FabricError:
+            leave(ctl, handles)
+            raise
         self._handles = np.array(handles, np.int64)
         self._steps: Iterator[Any] = trace.steps_iter()
         self._records = TraceCollector(self._handles, trace.period_s, node.time_ns)
@@ -195,6 +201,7 @@ class TraceFeed:
 
     def close(self) -> None:
         self._trace.close()
+        leave(self._ctl, self._handles.tolist())
 
     def _apply(self, time_s: float, up: Any, down: Any) -> None:
         if self._node.emulates:
@@ -202,6 +209,14 @@ class TraceFeed:
             self._node.offer_all(self._handles, np.nan_to_num(up), np.nan_to_num(down))
         else:
             self._ctl.publish(self._records.step(time_s, up, down))
+
+
+def leave(ctl: Controller, handles: list[int]) -> None:
+    """Gives every function back: a node of another process outlives this one, and whoever controls
+    it next must find it free. One that is gone needs nothing."""
+    for handle in handles:
+        with contextlib.suppress(FabricError):
+            ctl.remove_vm(handle)
 
 
 def open_trace(path: str, vms: int | None, seed: int) -> Trace:
