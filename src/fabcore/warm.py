@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_NUMBA = re.compile(r"^\s*(from numba|import numba)\b", re.MULTILINE)
+_NUMBA = re.compile(r"^\s*from fabcore.compiled import njit\b", re.MULTILINE)
 
 
 def kernel_modules() -> list[str]:

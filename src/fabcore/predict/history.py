@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import float64, njit, void
+from numba import float64, void
 from numpy.typing import NDArray
 
+from fabcore.compiled import njit
 from fabcore.predict import layout as at
 
 Row = NDArray[np.float64]

@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import boolean, float64, int64, intp, njit, void
+from numba import boolean, float64, int64, intp, void
 from numpy.typing import NDArray
 
+from fabcore.compiled import njit
 from fabcore.predict import layout as at
 from fabcore.predict.history import OPTIONS, ROW, Row, histogram_level, remember
 

@@ -26,7 +26,8 @@ class QPredictor:
     """An all-action linear Q-function per VM around an online quantile regression.
 
     Each sample prices eight levels that might have been held (parts and multiples of the base
-    forecast, the last value without and with its residual, recent maximum and high quantile) at cost_under per byte that was short and cost_over per byte that lay idle; all of them learn,
+    forecast, the last value with and without its residual, a recent maximum and a high quantile)
+    at cost_under per byte that was short and cost_over per byte that lay idle; all of them learn,
     by recursive least squares. It is a contextual bandit with known costs (discount 0): nothing is
     drawn at random, `seed` is only kept, and the same demands give the same reservations.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import float64, int64, njit, uint64, void
+from numba import float64, int64, uint64, void
 from numpy.typing import NDArray
 
+from fabcore.compiled import njit
 from fabcore.predict.kernels import advance_rows
 
 F64 = NDArray[np.float64]

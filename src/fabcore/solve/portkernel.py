@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fabcore.compiled import njit
 from fabcore.solve.slots import owed_slots, share_out
 
 F64 = NDArray[np.float64]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from fabcore.compiled import njit
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fabcore.compiled import njit
 from fabcore.solve.rows import gather, index, row_level, shrink
 
 F64 = NDArray[np.float64]
