@@ -22,8 +22,8 @@ K, A, E = at.FEATURES, at.ACTIONS, at.EXPERTS
 
 # Chosen on the training VMs of predictor.md section 2, never on the test group.
 FORGET = 0.9995  # of the recursive least squares, per sample
-P0 = 0.5  # P of a new row, times the identity
-P_TRACE_MAX = 40.0 * K * P0  # nothing is forgotten above: an idle row's P must not wind up
+P0 = 0.2  # P of a new row, times the identity
+P_TRACE_MAX = 20.0 * K  # nothing is forgotten above: an idle row's P must not wind up
 RATE = 0.01  # quantile regression: AdaGrad step, and the step along P phi, which finds its
 RATE_P = 0.2  # direction sooner where features are collinear
 COST_MAX = 40.0  # an outcome's cost counts no more than that, in units of u
@@ -124,9 +124,9 @@ price = _product(A)  # (theta, phi, Q of each action)
 spread = _product(K)  # (P, phi, P phi)
 
 
-@njit(float64(ROW, ROW, ROW), **OPTIONS)
-def decide(s: Row, f: Row, work: Row) -> float:
-    """The reservation (B/s) in the state that f describes.
+@njit(float64(ROW, ROW, float64, ROW), **OPTIONS)
+def decide(s: Row, f: Row, cap: float, work: Row) -> float:
+    """The reservation (B/s, at most cap) in the state that f describes.
 
     The Q-function's cheapest actions share it: its costs are convex in the level, so the mean of
     levels that are about as good is no worse than they are. An expert takes over while its own
@@ -144,7 +144,7 @@ def decide(s: Row, f: Row, work: Row) -> float:
         w = max(0.0, 1.0 - (q[a] - least) * slope)
         total += w * w
         reserved += w * w * level[a]
-    f[at.ADVICE] = reserved / total
+    f[at.ADVICE] = min(reserved / total, cap)  # a mean may round up
     own, base, past = EXPERT_MARGIN * s[at.COST], s[at.COST + 1], s[at.COST + 2]
     pick = 0 if own <= min(base, past) else (1 if base <= past else 2)
     s[at.PICKED] = pick
@@ -233,8 +233,9 @@ def advance(s: Row, d: float, horizon: int, tau: float, cap: float, work: Row) -
         f[at.SCALE] = 0.0
         s[at.RESERVED] = 0.0
         return 0.0
-    describe(s, f, tau, min(cap, 10.0 * s[at.PEAK]))
-    return decide(s, f, work)
+    cap = min(cap, 10.0 * s[at.PEAK])
+    describe(s, f, tau, cap)
+    return decide(s, f, cap, work)
 
 
 @njit(void(float64[:, ::1], int64[::1], intp, ROW, ROW, intp, ROW, ROW), **OPTIONS)
