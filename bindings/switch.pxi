@@ -21,8 +21,12 @@ cdef class Switch:
         return self.bar._check()
 
     cdef int _fail(self, long long rc, str what) except -1:
+        cdef uint32_t command = 0, code
         if rc == -errno.ENODEV:
             _raise_bar(rc, self.bar.target)
+        if rc == -errno.EREMOTEIO:
+            code = fab_switch_refusal(self._sw, &command)
+            raise FirmwareError(command, code, f"{self.bar.target}: {what}")
         _raise(rc, f"{self.bar.target}: {what}")
 
     def identify(self) -> dict:

@@ -223,6 +223,22 @@ def test_a_vm_without_telemetry_keeps_its_floor(node: fabcore.ResourceNode) -> N
         assert node.get_available_bandwidth(0) == pytest.approx(LINK)
 
 
+def test_port_counters_are_published_for_whoever_follows_the_ring(
+    node: fabcore.ResourceNode, tmp_path: Path
+) -> None:
+    with fabcore.Controller(node, ring=tmp_path / "ring") as ctl:
+        ctl.add_vm("vm", host=0, module=0)
+        node.offer("vm", 1e9, 0.0)
+        follower = fabcore.Ring.open(tmp_path / "ring").reader("now")
+        ctl.run(rate_hz=1000, seconds=0.25)
+        records = follower.read(100_000)
+        port = records[records["vm"] == 0xFFF00000 | 0 << 8 | 16]  # host 0: switch 0, port 16
+        assert len(port) == 3
+        assert port["up_bytes"][-1] == pytest.approx(2e8, rel=0.02)
+        vm = records[records["vm"] == node.vms.get("vm").handle]
+        assert len(vm) == 250
+
+
 def test_records_that_were_overwritten_are_counted(node: fabcore.ResourceNode) -> None:
     with fabcore.Controller(node) as ctl:
         capacity = 1 << 14
@@ -266,3 +282,19 @@ def test_node_and_controller_in_two_processes_over_shared_memory(tmp_path: Path)
     while Path("/dev/shm", name).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path("/dev/shm", name).exists()
+
+
+def test_what_a_killed_controller_left_bound_is_passed_over(node: fabcore.ResourceNode) -> None:
+    bars = [node.chassis.switches[k].bar for k in range(4)]
+    earlier = fabcore.ResourceNode(bars, node.topology)
+    with fabcore.Controller(earlier) as gone, fabcore.Controller(node) as ctl:
+        for k in range(3):
+            gone.add_vm(f"old{k}", host=0, module=0)
+        ctl.add_vm("new", host=0, module=0)
+        old = {vm.function.function for vm in earlier.vms.all()}
+        new = node.vms.get("new").function
+        assert new.function not in old
+        assert new.logical == 3
+        node.offer("new", 1e9, 0.0)
+        ctl.run(rate_hz=1000, seconds=0.05)
+        assert node.delivered("new")[0] == pytest.approx(5e7, rel=0.05)

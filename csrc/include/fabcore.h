@@ -120,6 +120,9 @@ FAB_API int fab_switch_identify(fab_switch *sw, struct fab_switch_info *out);
  * timeout_ns (fab_switch_set_timeout, default 1 s); -EINTR interrupted (0x100); -ENODEV gone. */
 FAB_API int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in,
                             size_t in_bytes, void *out, size_t out_bytes, uint32_t *code);
+/* After any call on this switch that returned -EREMOTEIO: the firmware's return code; *command is
+ * the id of the command that it refused. */
+FAB_API uint32_t fab_switch_refusal(const fab_switch *sw, uint32_t *command);
 FAB_API void fab_switch_set_timeout(fab_switch *sw, uint64_t timeout_ns);
 
 enum {

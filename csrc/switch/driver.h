@@ -28,6 +28,8 @@ struct fab_switch {
     int pax;          /* own PAX index; PAX_UNKNOWN until asked */
     unsigned pffs;    /* 0 = not scanned yet */
     uint64_t present; /* bit = a physical port that has a PFF */
+    uint32_t failed;  /* the last command that the firmware refused, and what it answered */
+    uint32_t refusal;
     uint64_t payload; /* bit = a port whose counters were told to count payload */
     uint8_t pff_of_port[PORT_IDS];
     uint8_t port_of_pff[GAS_PFF_MAX];

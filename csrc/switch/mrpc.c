@@ -104,7 +104,11 @@ int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in, s
     if (result == ALL_ONES) rc = fab_switch_gone(sw, 0);
     if (rc < 0) return rc;
     if (code) *code = result;
-    if (status == MRPC_ERROR || result != 0) return -EREMOTEIO;
+    if (status == MRPC_ERROR || result != 0) {
+        sw->failed = command;
+        sw->refusal = result;
+        return -EREMOTEIO;
+    }
     if (out_bytes) rc = fab_bar_read_block(sw->bar, GAS_MRPC_OUT, out, out_bytes);
     return rc < 0 ? rc : 0;
 }
@@ -112,4 +116,9 @@ int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in, s
 int fab_switch_command(fab_switch *sw, uint32_t command, const void *in, size_t in_bytes, void *out,
                        size_t out_bytes) {
     return fab_switch_mrpc(sw, command, -1, in, in_bytes, out, out_bytes, NULL);
+}
+
+uint32_t fab_switch_refusal(const fab_switch *sw, uint32_t *command) {
+    if (command) *command = sw->failed;
+    return sw->refusal;
 }

@@ -33,6 +33,7 @@ PROVED = 1e-9  # a certificate up to this is rounding
 RING_RECORDS = 1 << 14  # 1 MiB: the writer's lines have left its cache when they are read
 WATCH_NS = 10_000_000  # how often ports are looked at
 BACKLOG_S = 0.01  # bytes that wait are to be gone within this time, whatever was predicted
+PORTS_NS = 100_000_000  # how often the ports' own counters are published
 SILENT_S = 5.0  # without telemetry for this long, a VM counts as silent
 SHAPES_PER_TICK = 8  # a shaper is set by firmware commands, which a tick can afford few of
 clock = time.perf_counter_ns
@@ -86,7 +87,7 @@ class Controller:
         self._records = np.zeros(RING_RECORDS, dtype=RECORD)
         self._lost = 0
         self._watch = Watch(node, self.events)
-        self._next_watch = 0
+        self._next_watch = self._next_ports = 0
         self._silent: set[int] = set()
         self._failing: dict[str, int] = {}
         self._verdicts: dict[int, Verdict] = {}
@@ -141,6 +142,9 @@ class Controller:
         if now >= self._next_watch:
             self._next_watch = now + WATCH_NS
             self._look_around(now)
+        if now >= self._next_ports and not self._watch.gone:
+            self._next_ports = now + PORTS_NS
+            ring.publish(self.node.port_records(now))
 
     def _predict(self, now: int) -> None:
         """What each VM will need: the rows whose turn it is learn and decide."""

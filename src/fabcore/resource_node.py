@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fabcore.errors import BarError, CapacityError, FabricError, TopologyError
+from fabcore.observe import RECORD
+from fabcore.observe.sources import SOURCE_PORT
 from fabcore.switch import Chassis
 from fabcore.topology import Topology
-from fabcore.vms import SLOT_BITS, VM, VMs
+from fabcore.vms import LAST_GENERATION, SLOT_BITS, VM, VMs
 
 KIND_IDS = {"fabric": 1, "module": 2, "host": 3, "management": 4}
 ARBITRATION_IDS = {"none": 0, "mfvc": 1, "shaper": 2}
+PORT_HANDLE = LAST_GENERATION << SLOT_BITS  # what names a port where a record names a VM
 EPSILON = 1e-9  # floors may exceed a link by this share: rounding, not a promise
 
 
@@ -351,6 +354,18 @@ class ResourceNode:
             for port, row in zip(ids, switch.counters(ids).tolist(), strict=True):
                 found[k, port] = (sum(row[1:4]), sum(row[4:7]))
         return found
+
+    def port_records(self, now_ns: int) -> NDArray[np.void]:
+        """One record (k,) RECORD per port that carries traffic: its egress and ingress bytes.
+
+        vm is PORT_HANDLE | switch << 8 | physical port (csrc/include/fab_layout.h).
+        """
+        found = self.port_counters()
+        records = np.zeros(len(found), dtype=RECORD)
+        records["time_ns"], records["source"] = now_ns, SOURCE_PORT
+        records["vm"] = [PORT_HANDLE | switch << 8 | port for switch, port in found]
+        records["up_bytes"], records["down_bytes"] = zip(*found.values(), strict=True)
+        return records
 
     def set_drop(self, drop: bool) -> None:
         """True: load that a step could not carry is dropped and counted, not kept waiting."""

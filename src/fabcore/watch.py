@@ -19,7 +19,7 @@ class Watch:
     def __init__(self, node: ResourceNode, events: EventLog) -> None:
         self._node = node
         self._events = events
-        self._gone: set[int] = set()
+        self.gone: set[int] = set()  # switches that do not answer
         self._down: set[tuple[int, int]] = set()
 
     def poll(self, now_ns: int) -> bool:
@@ -28,12 +28,12 @@ class Watch:
         for k, switch in enumerate(self._node.chassis.switches):
             try:
                 # A switch that is back is read whole: what it reported meanwhile is lost.
-                infos = switch.ports() if switch.link_events() or k in self._gone else []
+                infos = switch.ports() if switch.link_events() or k in self.gone else []
             except BarError as error:
                 changed |= self._lose(k, str(error), now_ns)
                 continue
-            if infos and k in self._gone:
-                self._gone.discard(k)
+            if infos and k in self.gone:
+                self.gone.discard(k)
                 self._node.chassis.answers(k, True)
                 self._events.emit("switch_back", now_ns, switch=k)
             for info in infos:
@@ -43,9 +43,9 @@ class Watch:
         return changed
 
     def _lose(self, k: int, error: str, now_ns: int) -> bool:
-        if k in self._gone:
+        if k in self.gone:
             return False
-        self._gone.add(k)
+        self.gone.add(k)
         self._node.chassis.answers(k, False)
         self._events.emit("switch_gone", now_ns, switch=k, error=error)
         for port in self._node.topology.ports:
@@ -66,7 +66,7 @@ class Watch:
                 info["gen"], info["neg_lanes"], node.topology.mps, node.topology.mrrs
             )
         far = node.topology.peer.get(where)
-        if far in self._down or (far is not None and far[0] in self._gone):
+        if far in self._down or (far is not None and far[0] in self.gone):
             rate = 0.0  # the other end of a fabric link is down
         if not info["up"] and where not in self._down:
             self._down.add(where)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fabcore.errors import CapacityError, FabricError
+from fabcore.errors import CapacityError, FabricError, FirmwareError
 from fabcore.switch.discover import ARBITRATION, discover, pdfid
 from fabcore.switch.enforcement import Seat, enforcement
 from fabcore.switch.shapers import Shapers
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from fabcore._core import Bar
 
 F64 = NDArray[np.float64]
+LOGICAL_PORTS = 256
+# How the emulated firmware refuses a bind; the vendor's tool knows no codes of its own for it.
+FUNCTION_BOUND, LOGICAL_TAKEN = 0x64007, 0x64010
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +88,51 @@ class Chassis:
             raise CapacityError(f"module {module}: no free function (all VFs are bound)")
         mport = self.topology.module_ports[module]
         hport = self.topology.host_ports[host]
-        taken = self._logical.setdefault((hport.switch, hport.port), set())
-        logical = next((n for n in range(256) if n not in taken), None)
-        if logical is None:
-            raise CapacityError(f"host {host}: no free logical port (256 are bound)")
-        number = free[-1]
+        group = int(np.argmin(self._groups[module])) if self.arbitration[module] == "mfvc" else 0
+        number, logical = self._bind(module, host)
         fid = pdfid(module, number)
-        switch = self.switches[mport.switch]
-        group = 0
         if self.arbitration[module] == "mfvc":
-            group = int(np.argmin(self._groups[module]))
-            switch.function_group(fid, group)
-        self.switches[hport.switch].bind(hport.switch, hport.port, logical, fid)
-        free.pop()
-        taken.add(logical)
+            try:
+                self.switches[mport.switch].function_group(fid, group)
+            except FabricError:
+                self.switches[hport.switch].unbind(hport.switch, hport.port, logical, fid)
+                raise
+        free.remove(number)
+        self._logical.setdefault((hport.switch, hport.port), set()).add(logical)
         self._groups[module][group] += 1
         return Function(
             module, host, mport.switch, mport.port, number, fid, hport.switch, hport.port,
             logical, group,
         )  # fmt: skip
+
+    def _bind(self, module: int, host: int) -> tuple[int, int]:
+        """Binds a function that is free to a logical port that is: (function, logical).
+
+        What an earlier controller left bound answers so, and the next one is tried.
+        """
+        hport = self.topology.host_ports[host]
+        switch = self.switches[hport.switch]
+        taken = self._logical.get((hport.switch, hport.port), set())
+        logicals = [n for n in range(LOGICAL_PORTS) if n not in taken]
+        numbers = list(self._free[module])
+        while numbers and logicals:
+            try:
+                switch.bind(hport.switch, hport.port, logicals[0], pdfid(module, numbers[-1]))
+            except FirmwareError as error:
+                if error.code == FUNCTION_BOUND:
+                    numbers.pop()
+                elif error.code == LOGICAL_TAKEN:
+                    logicals.pop(0)
+                else:
+                    raise
+            else:
+                return numbers[-1], logicals[0]
+        what = (
+            f"host {host}: no free logical port"
+            if numbers
+            else f"module {module}: no free function"
+        )
+        raise CapacityError(f"{what} (all are bound, some by another controller or an earlier run)")
 
     def detach(self, f: Function) -> None:
         """Unbinds a function and frees it."""
