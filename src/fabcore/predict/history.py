@@ -14,9 +14,11 @@ from fabcore.predict import layout as at
 
 Row = NDArray[np.float64]
 ROW = float64[::1]
-# Sums may be reordered into vectors; NaN and infinity keep their meaning.
+# Sums may be reordered into vectors; NaN and infinity keep their meaning. What works on one row is
+# inlined, twice as fast: a call hands over every array in seven parts.
 OPTIONS: dict[str, Any] = {
     "cache": True,
+    "forceinline": True,
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz"},

@@ -238,7 +238,10 @@ def advance(s: Row, d: float, horizon: int, tau: float, cap: float, work: Row) -
     return decide(s, f, cap, work)
 
 
-@njit(void(float64[:, ::1], int64[::1], intp, ROW, ROW, intp, ROW, ROW), **OPTIONS)
+@njit(
+    void(float64[:, ::1], int64[::1], intp, ROW, ROW, intp, ROW, ROW),
+    **(OPTIONS | {"forceinline": False}),
+)
 def advance_rows(
     state: NDArray[np.float64],
     rows: NDArray[np.int64],
