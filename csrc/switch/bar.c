@@ -5,16 +5,23 @@
  * trapped image of a node in this process (writes call it). An emulated device that has vanished
  * answers as PCIe does: reads are all ones, writes are lost.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bar.h"
 #include "observe/process.h"
+#include "regs.h"
 
-enum { BATCH = 64 }; /* writes of a block that are queued at a time */
+enum {
+    BATCH = 64,                /* writes of a block that are queued at a time */
+    READS_PER_LOOK = 16,       /* reads between two looks at the clock */
+    LOOK_NS = 50 * 1000 * 1000 /* between two looks at whether the node's process lives */
+};
 
 static struct fab_bar_page *find_page(void *base, size_t bytes) {
     if (bytes < FAB_BAR_BYTES) return NULL;
@@ -51,6 +58,7 @@ int fab_bar_trapped(void *base, size_t bytes, fab_trap_fn trap, void *context, f
     if (!base || !bytes || (uintptr_t)base % 8 || !trap) return -EINVAL;
     fab_bar *bar = make(base, bytes);
     if (!bar) return -ENOMEM;
+    if (bytes >= FAB_BAR_BYTES) bar->bytes = FAB_GAS_BYTES;
     bar->trap = trap;
     bar->context = context;
     *out = bar;
@@ -95,12 +103,34 @@ static int gone(const fab_bar *bar) {
     return bar->page && fab_load_acquire(&bar->page->state) == FAB_NODE_GONE;
 }
 
+/* A killed node leaves its last numbers in the image and nobody to say that they are old, so a
+ * bar that only reads has to look for itself, now and then. 0 or -ENODEV. */
+static int look_after_owner(fab_bar *bar) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    if (now - bar->looked_ns < LOOK_NS) return 0;
+    bar->looked_ns = now;
+    const struct fab_bar_page *page = bar->page;
+    bar->dead = !fab_process_alive(page->owner_pid, page->owner_start, UINT64_MAX);
+    return bar->dead ? -ENODEV : 0;
+}
+
 /* 0: read the image; 1: the device is gone, all ones; -errno. */
 static int ready(fab_bar *bar) {
     if (gone(bar)) return 1;
     if (!bar->queued) return 0;
-    int rc = bar_settle(bar);
+    int rc = bar->dead ? -ENODEV : bar_settle(bar);
+    if (!rc && ++bar->reads % READS_PER_LOOK == 0) rc = look_after_owner(bar);
     return rc == -ENODEV && gone(bar) ? 1 : rc;
+}
+
+/* Threads share a trapped bar only. */
+static void count_write(fab_bar *bar) {
+    if (bar->trap)
+        fab_fetch_add(&bar->writes, 1);
+    else
+        bar->writes++;
 }
 
 #define READ(width, type)                                                          \
@@ -131,8 +161,9 @@ static void store(fab_bar *bar, uint64_t off, uint64_t value, unsigned width) {
 static int put(fab_bar *bar, uint64_t off, uint64_t value, unsigned width) {
     int rc = check(bar, off, width);
     if (rc) return rc;
-    fab_store_relaxed(&bar->writes, fab_load_relaxed(&bar->writes) + 1);
+    count_write(bar);
     if (gone(bar)) return 0;
+    if (bar->dead) return -ENODEV;
     if (bar->trap) return bar->trap(bar->context, off, value, width);
     if (!bar->queued) {
         store(bar, off, value, width);
@@ -197,9 +228,9 @@ int fab_bar_write_block(fab_bar *bar, uint64_t off, const void *data, size_t byt
         unsigned width = piece(off + at, bytes - at);
         uint64_t value = 0;
         memcpy(&value, from + at, width);
-        if (bar->queued && !gone(bar)) {
+        if (bar->queued && !bar->dead && !gone(bar)) {
             batch[n++] = (struct fab_posted_write){value, (uint32_t)(off + at), width};
-            fab_store_relaxed(&bar->writes, fab_load_relaxed(&bar->writes) + 1);
+            count_write(bar);
             if (n == BATCH || at + width == bytes) rc = bar_post(bar, batch, n), n = 0;
         } else {
             rc = put(bar, off + at, value, width);
@@ -209,7 +240,11 @@ int fab_bar_write_block(fab_bar *bar, uint64_t off, const void *data, size_t byt
     return rc;
 }
 
+/* On PCIe a read pushes the writes posted before it; GAS has a register for just that. */
 int fab_bar_flush(fab_bar *bar) {
     int rc = ready(bar);
-    return rc > 0 ? -ENODEV : rc;
+    if (rc) return rc > 0 ? -ENODEV : rc;
+    if (!bar->queued && !bar->trap)
+        (void)*(const volatile uint8_t *)(bar->base + (bar->bytes > GAS_FLUSH ? GAS_FLUSH : 0));
+    return 0;
 }

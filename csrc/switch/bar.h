@@ -13,8 +13,11 @@ struct fab_bar {
     void *context;
     uint64_t owner;  /* this process, as the queue's lock names it */
     uint64_t posted; /* the queue's head after this bar's last write */
-    uint64_t writes; /* approximate when several threads share a trapped bar */
-    size_t mapped;   /* bytes to unmap at close; 0 = the caller's memory */
+    uint64_t writes;
+    uint64_t looked_ns; /* when the owner was last seen alive, CLOCK_MONOTONIC */
+    uint32_t reads;     /* through a queued bar */
+    int dead;           /* the owner's process ended */
+    size_t mapped;      /* bytes to unmap at close; 0 = the caller's memory */
 };
 
 /* Opens and maps what a target names; *bytes is the mapping's length. 0 or -errno. bar_open.c */
