@@ -133,6 +133,14 @@ def test_a_forgotten_slot_starts_fresh_for_the_next_vm():
     assert engine.reservation[0] == twin.reservation[0]
 
 
+def test_a_slot_taken_over_without_farewell_is_the_new_vms_alone():
+    engine = engine_with()
+    engine.adopt(0, GENERATION)
+    with pytest.raises(FabricError, match="unknown VM"):
+        engine.predict_bandwidth(0)
+    assert engine.predict_bandwidth(GENERATION) == 0.0
+
+
 def test_predict_bandwidth_is_the_larger_direction_and_unknown_vms_raise():
     engine = after(engine_with(), record(0, 0), record(0, 100 * MS, 10**6, 10**8))
     assert engine.predict_bandwidth(0) == max(engine.reservation[0], engine.reservation[4]) > 0

@@ -102,6 +102,7 @@ class ProfilingEngine:
         self._counter[rows] = 0
         self.demand[rows] = self.backlog[rows] = 0.0
         self.reservation[rows] = np.nan
+        self._slot_of.pop(int(self._clock[slot, at.HANDLE]), None)  # whoever was there before
         self._slot_of[handle] = slot
         phase = int(math.modf((slot + 1) * GOLDEN)[0] * self._period)
         self._clock[slot] = 0
