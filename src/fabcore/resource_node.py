@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
+from fabcore.emulated import emulated_node
 from fabcore.errors import BarError, CapacityError, FabricError, TopologyError
-from fabcore.observe import RECORD
-from fabcore.observe.sources import SOURCE_PORT
 from fabcore.switch import Chassis
 from fabcore.topology import Topology
-from fabcore.vms import LAST_GENERATION, SLOT_BITS, VM, VMs
+from fabcore.vms import VM, VMs
+from fabcore.vms_check import check_floor
+from fabcore.workload import Workload
 
-KIND_IDS = {"fabric": 1, "module": 2, "host": 3, "management": 4}
-ARBITRATION_IDS = {"none": 0, "mfvc": 1, "shaper": 2}
-PORT_HANDLE = LAST_GENERATION << SLOT_BITS  # what names a port where a record names a VM
 EPSILON = 1e-9  # floors may exceed a link by this share: rounding, not a promise
 
 
-def emulated_node(topology: Topology, seed: int = 0, shm: str | None = None) -> Any:
-    """The emulator (fabcore._core.EmulatedNode) of a topology."""
-    from fabcore._core import EmulatedNode
-
-    link, capacity = topology.egress_link, topology.capacity
-    ports = []
-    for p in topology.ports:
-        peer = topology.peer.get((p.switch, p.port), (0xFF, 0xFF))
-        rate = float(capacity[link[p.switch, p.port]]) if (p.switch, p.port) in link else 0.0
-        ports.append(
-            (p.switch, p.port, KIND_IDS[p.kind], p.index, p.gen, p.lanes, p.width, *peer, p.phases,
-             rate)
-        )  # fmt: skip
-    return EmulatedNode(
-        switches=[s.device_id for s in topology.switches],
-        ports=ports,
-        routes=[[q if q >= 0 else 0xFF for q in row] for row in topology.route_port],
-        modules=[
-            (ARBITRATION_IDS[m.arbitration], m.vfs, int(m.supply_w)) for m in topology.module_specs
-        ],
-        mps=topology.mps,
-        mrrs=topology.mrrs,
-        seed=seed,
-        name=topology.name,
-        shm=shm,
-    )
-
-
-class ResourceNode:
+class ResourceNode(Workload):
     """A chassis reached through its switches' BARs; use `emulated` or `open`.
 
     One thread at a time; a forked child opens its own. `close` (or a `with`) gives it back.
@@ -290,107 +256,6 @@ class ResourceNode:
 
     # -- the emulated node -------------------------------------------------------------------
 
-    def advance(self, seconds: float) -> None:
-        """Moves an emulated node's time; on one that runs in real time, waits that long."""
-        if not (seconds >= 0 and math.isfinite(seconds)):
-            raise FabricError(f"cannot advance by {seconds!r} seconds")
-        if self._emulator is None or self._emulator.realtime:
-            self._must_emulate("advance")
-            time.sleep(seconds)
-        else:
-            self._emulator.advance(seconds)
-
-    def offer(self, vm: str | int, up: float, down: float) -> None:
-        """From now on the VM wants to move `up` and `down` B/s through its function."""
-        check_rate(up, "offered up")
-        check_rate(down, "offered down")
-        self.offer_all([self.vms.get(vm).handle], [up], [down])
-
-    def ceiling(self, vm: str | int, up: float, down: float) -> None:
-        """A hard host-side ceiling (token bucket before the node), B/s; inf = none."""
-        for value, way in ((up, "up"), (down, "down")):
-            if not value >= 0:
-                raise FabricError(f"ceiling {way}: {value!r} is no rate")
-        self.ceiling_all([self.vms.get(vm).handle], [up], [down])
-
-    def offer_all(self, handles: ArrayLike, up: ArrayLike, down: ArrayLike) -> None:
-        """`offer` for many VMs: handles (k,), up and down (k,) B/s, finite and not negative."""
-        rates = np.ascontiguousarray([up, down], dtype=np.float64)
-        if not (np.isfinite(rates).all() and (rates >= 0).all()):
-            raise FabricError("offered rates must be finite and not negative")
-        self._workload("offer").offer(self._slots(handles), rates[0], rates[1])
-
-    def ceiling_all(self, handles: ArrayLike, up: ArrayLike, down: ArrayLike) -> None:
-        """`ceiling` for many VMs: handles (k,), up and down (k,) B/s."""
-        rates = np.ascontiguousarray([up, down], dtype=np.float64)
-        if not (rates >= 0).all():
-            raise FabricError("ceilings must be rates of at least 0")
-        self._workload("ceiling").ceiling(self._slots(handles), rates[0], rates[1])
-
-    def delivered(self, vm: str | int) -> tuple[int, int]:
-        """(up, down) bytes that the node has moved for the VM's function since it was bound."""
-        entry = self.vms.get(vm)
-        row = self._workload("delivered").counters(np.array([entry.slot], dtype=np.int64))[0]
-        return int(row[0]), int(row[1])
-
-    def counters_all(self, handles: ArrayLike) -> dict[str, NDArray[np.uint64]]:
-        """The functions' counters, (k,) each: bytes, backlog, dropped, up and down; cumulative."""
-        rows = self._workload("counters").counters(self._slots(handles))
-        names = (
-            "up_bytes",
-            "down_bytes",
-            "up_backlog",
-            "down_backlog",
-            "up_dropped",
-            "down_dropped",
-        )
-        return {name: rows[:, k] for k, name in enumerate(names)}
-
-    def port_counters(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """(switch, port) -> cumulative payload bytes (egress, ingress), from the switches' counters."""
-        found = {}
-        for k, switch in enumerate(self.chassis.switches):
-            ids = [p.port for p in self.topology.ports if p.switch == k and p.kind != "management"]
-            for port, row in zip(ids, switch.counters(ids).tolist(), strict=True):
-                found[k, port] = (sum(row[1:4]), sum(row[4:7]))
-        return found
-
-    def port_records(self, now_ns: int) -> NDArray[np.void]:
-        """One record (k,) RECORD per port that carries traffic: its egress and ingress bytes.
-
-        vm is PORT_HANDLE | switch << 8 | physical port (csrc/include/fab_layout.h).
-        """
-        found = self.port_counters()
-        records = np.zeros(len(found), dtype=RECORD)
-        records["time_ns"], records["source"] = now_ns, SOURCE_PORT
-        records["vm"] = [PORT_HANDLE | switch << 8 | port for switch, port in found]
-        records["up_bytes"], records["down_bytes"] = zip(*found.values(), strict=True)
-        return records
-
-    def set_drop(self, drop: bool) -> None:
-        """True: load that a step could not carry is dropped and counted, not kept waiting."""
-        self._here("set_drop").set_drop(drop)
-
-    def set_step(self, seconds: float) -> None:
-        """The longest step in which traffic is moved; 1 ms unless set."""
-        self._here("set_step").set_step(seconds)
-
-    def fault(self, switch: int, kind: str, port: int = 0, count: int = 1) -> None:
-        """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
-        self._here("fault").fault(switch, kind, port, count)
-
-    def _slots(self, handles: ArrayLike) -> NDArray[np.int64]:
-        return np.asarray(handles, dtype=np.int64) & ((1 << SLOT_BITS) - 1)
-
-    def _workload(self, what: str) -> Any:
-        self._must_emulate(what)
-        return self.functions
-
-    def _here(self, what: str) -> Any:
-        if self._emulator is None:
-            raise FabricError(f"{what} needs an emulated node in this process")
-        return self._emulator
-
     def config_space(self, switch: int, port: int, function: int | None = None) -> bytes:
         """4096 bytes of a port's config space, or of a function behind a module port."""
         emulator = self._here("config_space")
@@ -406,10 +271,6 @@ class ResourceNode:
     @property
     def virtual(self) -> bool:
         return self._emulator is not None and not self._emulator.realtime
-
-    def _must_emulate(self, what: str) -> None:
-        if not self.emulates:
-            raise FabricError(f"{what}: only an emulated node can; this one is hardware")
 
     def close(self) -> None:
         """Gives the node back; an emulated one stops and leaves no file."""
@@ -437,22 +298,3 @@ def topology_of(source: Any) -> Topology:
     if isinstance(source, str | os.PathLike):
         return Topology.load(source)
     raise TopologyError(f"no topology: {source!r}; give a Topology, a node or a TOML file")
-
-
-def check_floor(vm: VM, floor: float) -> None:
-    """Refuses what can be no floor of the VM: no rate, or above its cap."""
-    if type(floor) is not float or not 0.0 <= floor < math.inf:  # the usual case passes at once
-        check_rate(floor, f"bandwidth for VM {vm.name!r}")
-    if floor > vm.cap:
-        raise FabricError(
-            f"bandwidth for VM {vm.name!r}: {floor:.4g} B/s is above its cap of {vm.cap:.4g} B/s"
-        )
-
-
-def check_rate(value: float, what: str) -> None:
-    """Refuses what is no finite rate of at least 0."""
-    number = isinstance(value, int | float | np.floating | np.integer) and type(value) is not bool
-    if not number or not math.isfinite(value):
-        raise FabricError(f"{what}: {value!r} is no rate; give finite B/s")
-    if value < 0:
-        raise FabricError(f"{what}: {value!r} B/s is negative")

@@ -1,14 +1,17 @@
-"""What a new VM may ask for: everything is checked before anything changes."""
+"""What a VM may ask for: everything is checked before anything changes."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fabcore.errors import FabricError, TopologyError
 
 if TYPE_CHECKING:
     from fabcore.resource_node import ResourceNode
+    from fabcore.vms import VM
 
 SLICES = 32  # of a module: the quantum of shares
 
@@ -51,3 +54,22 @@ def check_vm(
 def _number(who: str, what: str, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         raise FabricError(f"{who}: {what} {value!r} is no number")
+
+
+def check_floor(vm: VM, floor: float) -> None:
+    """Refuses what can be no floor of the VM: no rate, or above its cap."""
+    if type(floor) is not float or not 0.0 <= floor < math.inf:  # the usual case passes at once
+        check_rate(floor, f"bandwidth for VM {vm.name!r}")
+    if floor > vm.cap:
+        raise FabricError(
+            f"bandwidth for VM {vm.name!r}: {floor:.4g} B/s is above its cap of {vm.cap:.4g} B/s"
+        )
+
+
+def check_rate(value: float, what: str) -> None:
+    """Refuses what is no finite rate of at least 0."""
+    number = isinstance(value, int | float | np.floating | np.integer) and type(value) is not bool
+    if not number or not math.isfinite(value):
+        raise FabricError(f"{what}: {value!r} is no rate; give finite B/s")
+    if value < 0:
+        raise FabricError(f"{what}: {value!r} B/s is negative")
