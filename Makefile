@@ -6,7 +6,7 @@ EXTRAS ?= test,lint,plot
 JOBS ?= 2
 
 SOURCES = $(shell find csrc bindings cmake -type f) CMakeLists.txt pyproject.toml
-C_FILES = $(shell find csrc tests/c -name '*.[ch]')
+C_FILES = $(shell find csrc tests/c tests/fuzz -name '*.[ch]')
 
 .PHONY: run test test-c test-python bench lint wheel soak fuzz clean
 
@@ -45,9 +45,14 @@ wheel: $(VENV)/.ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair -w wheelhouse dist/*.whl
 	PYTHON=$(PYTHON) tests/wheel.sh wheelhouse/*.whl
 
+# Everything that parses bytes from outside, a minute each.
+FUZZ_SECONDS ?= 60
+fuzz:
+	tests/fuzz/run.sh $(FUZZ_SECONDS)
+
 # Ten minutes of the real loop on live input: memory and descriptors must stay flat.
 soak: $(VENV)/.ready
-	$(BIN)/python bench/soak.py --seconds 600
+	$(BIN)/python bench/soak.py --seconds 600 --out docs/soak.json
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse

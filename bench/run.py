@@ -32,6 +32,7 @@ def main() -> int:
         return 0
     if not args.no_replay and TRACE.exists():
         text += replay_section()
+    text += soak_section()
     NUMBERS.write_text(text, encoding="utf-8")
     print(f"wrote {NUMBERS.relative_to(ROOT)}", file=sys.stderr)
     return 0
@@ -109,6 +110,22 @@ def seconds(value: float) -> str:
         if value >= scale:
             return f"{value / scale:.3g} {unit}"
     return f"{value / 1e-9:.3g} ns"
+
+
+def soak_section() -> str:
+    """The last run of `make soak`."""
+    file = ROOT / "docs" / "soak.json"
+    if not file.exists():
+        return ""
+    r = json.loads(file.read_text())
+    rss, fds = r["rss_mib"], r["descriptors"]
+    return (
+        f"\n## soak\n\n`make soak`: `fabcore run` on live input for {r['seconds']:.0f} s, "
+        f"{r['ticks']} ticks, {r['cores_used']} of a core. Median resident memory of the second and "
+        f"the last quarter: {rss[0]:.1f} and {rss[1]:.1f} MiB; most descriptors {fds[0]} and "
+        f"{fds[1]}. After Ctrl-C: exit {r['exit']}, files left in /dev/shm: "
+        f"{len(r['left_in_shm'])}.\n"
+    )
 
 
 def replay_section() -> str:

@@ -36,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--rate", type=float, default=1000.0)
+    parser.add_argument("--out", type=Path, help="also write the report here")
     args = parser.parse_args()
     shm = set(os.listdir("/dev/shm"))
     with tempfile.TemporaryFile("w+") as out:
@@ -64,6 +65,8 @@ def main() -> int:
         "cores_used": round(used / args.seconds, 3), "left_in_shm": sorted(left),
     }  # fmt: skip
     print(json.dumps(report, indent=1))
+    if args.out:
+        args.out.write_text(json.dumps(report, indent=1) + "\n")
     flat = rss[1] - rss[0] <= max(0.05 * rss[0], 8.0) and fds[1] <= fds[0]
     return 0 if flat and code == 0 and not left else 1
 
