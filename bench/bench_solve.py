@@ -64,7 +64,6 @@ def changing(problem: Problem) -> Callable[[], Problem]:
 def test_divide(benchmark, nodes: int, vms: int) -> None:
     problem = changing(fleet(nodes, vms))
     division = Division(vms, 17 * nodes, 3)
-    benchmark.extra_info["target_us"] = dict(zip(IDS, (1.0, 3.3, 10, 240, 25_000), strict=True))
     benchmark(lambda: division.divide(*problem()))
     last = problem()
     division.divide(*last)

@@ -98,7 +98,9 @@ def section(stage: str, rows: list[dict[str, Any]]) -> str:
                 else ""
             )
             more = ", ".join(
-                f"{k} {v}" for k, v in m["extra_info"].items() if k not in ("peer", "per", "what")
+                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}"
+                for k, v in m["extra_info"].items()
+                if k not in ("peer", "per", "what")
             )
             name = m["extra_info"].get("what", m["name"])
             text += f"| {name} | {seconds(low)} | {seconds(mid)} | {ratio} | {more} |\n"

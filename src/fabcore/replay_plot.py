@@ -55,7 +55,7 @@ def _bars(axis: Any, report: dict[str, Any]) -> None:
     for k, (key, label) in enumerate(_SHARES):
         heights = [100 * report["policies"][name][key] for name in names]
         bars = axis.bar(place + (k - 1) * width, heights, width, label=label)
-        axis.bar_label(bars, fmt="%.2g", fontsize=8)
+        axis.bar_label(bars, fmt="%.3g", fontsize=8)
     axis.set_xticks(place, names)
     axis.set_ylabel("%")
     axis.set_ylim(0, 115)
