@@ -113,7 +113,7 @@ def test_delivered_bytes_agree_with_the_ports_to_the_byte(node: fabcore.Resource
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     def run() -> list[tuple[int, int]]:
-        with fabcore.ResourceNode.emulated(seed=3) as node, fabcore.Controller(node, seed=3) as ctl:
+        with fabcore.ResourceNode.emulated(seed=3) as node, fabcore.Controller(node) as ctl:
             for k in range(8):
                 ctl.add_vm(f"vm{k}", host=k % 3, module=k, weight=1.0 + k)
                 node.offer(f"vm{k}", 9e9 * k, 1e9 * k)

@@ -53,8 +53,9 @@ class Controller(Admission):
     """Keeps a node's hardware in step with what its VMs need.
 
     policy: "adaptive" or "literal" (policy.py). period_s: the sample period of the predictor, with
-    its own costs (under : over); seed: its seed. ring: a path for the telemetry ring that others
-    may follow, None = private. tables=False decides without programming anything.
+    its costs of a byte short and a byte idle. ring: a path for the telemetry ring that others may
+    follow, None = private. shapes: per-VF shapers written in one tick. tables=False decides without
+    programming anything.
     One thread at a time; after fork the child makes its own. `close` leaves the node open.
     """
 
@@ -64,7 +65,6 @@ class Controller(Admission):
         policy: str = "adaptive",
         *,
         period_s: float = 0.1,
-        seed: int = 0,
         ring: str | os.PathLike[str] | None = None,
         tables: bool = True,
         costs: tuple[float, float] = (10.0, 1.0),
@@ -86,7 +86,8 @@ class Controller(Admission):
         self._watch = Watch(node, self.events)
         self._next_watch = self._next_ports = 0
         self._silent: set[int] = set()
-        self._failing: dict[str, int] = {}
+        self._failing: dict[str, int] = {}  # stage -> failures in a row
+        self._next_complaint = 0
         self._verdicts: dict[int, Verdict] = {}
         self._looker = Looker(self)
         self._stop = False
@@ -185,8 +186,6 @@ class Controller(Admission):
         else:
             if self._failing:
                 self._failing.pop(name, None)
-
-    _next_complaint = 0
 
     def _look_around(self, now: int) -> None:
         self._watch.poll(now)

@@ -109,7 +109,6 @@ class _Loop:
             scene.node,
             self.name,
             period_s=scene.period_s,
-            seed=scene.seed,
             shapes=len(scene.names),  # steps are long enough for every shaper
         )
         self.handles = np.array(

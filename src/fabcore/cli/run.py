@@ -60,7 +60,7 @@ def run_command(
             spec = Topology.default() if topology is None else Topology.load(topology)
             node = ResourceNode.emulated(spec, seed, realtime=True)
         opened.callback(node.close)
-        ctl = Controller(node, policy, seed=seed)
+        ctl = Controller(node, policy)
         opened.callback(ctl.close)
         feed: Feed
         if wants is None:
