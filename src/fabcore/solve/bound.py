@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
+NEGLIGIBLE = 1e-12  # share of a resource that no price needs to look at; any price is valid
+
 
 def bound(value: F64, needs: F64, totals: F64, starts: int = 3) -> tuple[float, F64]:
     """The smallest bound found, and its prices (R,).
@@ -19,6 +21,8 @@ def bound(value: F64, needs: F64, totals: F64, starts: int = 3) -> tuple[float, 
     best given the others. That can get stuck, so it is started from each of the `starts` resources
     that bound most by themselves.
     """
+    unit = float(value.max(initial=0.0)) or 1.0
+    value = value / unit
     best, prices = float(value.sum()), np.zeros(len(totals))
     short = np.flatnonzero(needs.sum(axis=1) > totals)
     alone = []
@@ -42,7 +46,7 @@ def bound(value: F64, needs: F64, totals: F64, starts: int = 3) -> tuple[float, 
             if worth > last * (1.0 - 1e-6):
                 break
             last = worth
-    return best, prices
+    return best * unit, prices * unit
 
 
 def _price(value: F64, need: F64, total: float) -> float:

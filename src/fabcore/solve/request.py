@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fabcore.errors import FabricError, TopologyError
 
 SLICES = 32  # a module is shared in this many parts
+MOST_VALUE = 1e290  # so that the values of all requests have a sum
 LANE_GROUPS = (0, 4, 8, 16)  # dedicated lanes; 0: the x4 group that VMs without share
 
 
@@ -72,6 +73,8 @@ def _fault(r: Request) -> str:
         rate = getattr(r, name)
         if not (math.isfinite(rate) and rate >= 0):
             return f"{name} {rate} must be a finite rate of 0 or more, in B/s"
-    if not (math.isfinite(r.value) and r.value >= 0):
-        return f"value {r.value} must be a finite number of 0 or more"
+    if not 0 <= r.value <= MOST_VALUE:
+        return f"value {r.value} must be a number from 0 to {MOST_VALUE:g}"
+    if not math.isfinite(r.priority):
+        return f"priority {r.priority} must be a finite number"
     return ""

@@ -58,15 +58,19 @@ def row_level(
     both ways. Begins at x.
     """
     upper = math.inf
+    # Unsigned, since the wrap-around of negative indices would keep this from being vectorised.
+    first, last = np.uint64(begin), np.uint64(end)
     for _ in range(200):
         load = 0.0
         slope = 0.0
-        for k in range(begin, end):
-            want = weight[k] * x
-            rate = want if want > low[k] else low[k]
-            rate = rate if rate < high[k] else high[k]
-            load += rate
-            slope += weight[k] if (want >= low[k]) & (want < high[k]) else 0.0
+        for k in range(first, last):
+            w = weight[k]
+            g = low[k]
+            c = high[k]
+            want = w * x
+            rate = want if want > g else g
+            load += rate if rate < c else c
+            slope += w if (want >= g) & (want < c) else 0.0
         gap = room - load
         if abs(gap) <= 1e-14 * room:
             return max(lower, x + gap / slope) if slope > 0.0 else x
@@ -152,16 +156,18 @@ def gather(
         floors = 0.0
         caps = 0.0
         weights = 0.0
-        for k in range(begin, end):
-            i = flow[k]
+        for k in range(np.uint64(begin), np.uint64(end)):
+            i = np.uint32(flow[k])
             g = floor[i]
-            c = cap[i] if cap[i] > g else g
+            c = cap[i]
+            c = c if c > g else g
+            w = weight[i]
             low[k] = g
             high[k] = c
-            rows[k] = weight[i]
+            rows[k] = w
             floors += g
             caps += c
-            weights += weight[i]
+            weights += w
         scale[link] = 1.0
         if floors > room:
             scale[link] = room / floors

@@ -67,8 +67,8 @@ def _freeze(
     count of live flows changes there.
     """
     p = path.shape[1]
-    for k in range(start[link], start[link + 1]):
-        i = flow[k]
+    for k in range(np.uint64(start[link]), np.uint64(start[link + 1])):
+        i = np.uint32(flow[k])
         if frozen[i]:
             continue
         g, c, w = low[k], high[k], rows[k]
