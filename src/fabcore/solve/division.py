@@ -66,7 +66,8 @@ class Division:
     def certify(self, floor: F64, cap: F64, weight: F64, path: I32, capacity: F64) -> float:
         """How far the last rates are from optimal for this problem, as `certify` says.
 
-        A floor that no division could keep counts as broken: inf behind a link without capacity.
+        The arguments are trusted to be those of the last `divide`. A floor that no division could
+        keep counts as broken: inf behind a link without capacity.
         """
         rates = self._rates[: path.shape[0]]
         worst: float = certificate(rates, floor, cap, weight, path, capacity, self._floats)
