@@ -135,6 +135,8 @@ cdef class Reader:
         cdef uint64_t ahead = (
             fab_ring_published(self._owner._ring) - fab_reader_position(self._reader)
         )
+        if ahead > fab_ring_capacity(self._owner._ring):
+            ahead = fab_ring_capacity(self._owner._ring)  # older ones are lost
         if ahead < <uint64_t>room:
             room = <Py_ssize_t>ahead
         out = np.empty(room, RECORD)

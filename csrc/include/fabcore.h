@@ -72,7 +72,8 @@ FAB_API size_t fab_bar_bytes(const fab_bar *bar); /* of the register space */
 /* The page of an emulated node behind the image, or NULL on hardware and plain buffers. */
 FAB_API struct fab_bar_page *fab_bar_page(const fab_bar *bar);
 /* Register accesses: -ERANGE out of bounds, -EINVAL unaligned, -ENODEV the node behind it is gone
- * or does not take writes any more. A read waits for this bar's own posted writes. */
+ * or does not take writes any more, -ETIMEDOUT it lives but has taken none for 10 s. A read waits
+ * for this bar's own posted writes. */
 FAB_API int fab_bar_read8(fab_bar *bar, uint64_t off, uint8_t *value);
 FAB_API int fab_bar_read16(fab_bar *bar, uint64_t off, uint16_t *value);
 FAB_API int fab_bar_read32(fab_bar *bar, uint64_t off, uint32_t *value);

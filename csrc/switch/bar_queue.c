@@ -20,6 +20,7 @@ enum {
     SPINS = 4000,                 /* of a wait before it sleeps: some 50 us */
     SPINS_PER_YIELD = 64,         /* the node may want this very core */
     PATIENCE_NS = 50 * 1000000L,  /* between looks at whether the other side lives */
+    LOOKS = 200,                  /* after which a node that lives but serves nothing is given up */
     LOCK_SPINS_PER_CHECK = 100000 /* a lock is held for well under a microsecond */
 };
 
@@ -50,13 +51,12 @@ static int wait_acked(struct fab_bar_page *page, uint64_t target) {
     struct timespec patience = {0, PATIENCE_NS};
     int rc = 0;
     uint32_t waiting = fab_fetch_add(&page->ack_wait, 1) + 1;
-    for (;;) {
+    for (int look = 0;; look++) {
         fab_fence_full(); /* ack_wait before acked; the node does the two the other way */
         if ((int64_t)(fab_load_acquire(&page->acked) - target) >= 0) break;
-        if (!node_serves(page)) {
-            rc = -ENODEV;
-            break;
-        }
+        if (!node_serves(page)) rc = -ENODEV;
+        if (look == LOOKS) rc = -ETIMEDOUT;
+        if (rc) break;
         syscall(SYS_futex, &page->ack_wait, FUTEX_WAIT, waiting, &patience, NULL, 0);
         waiting = fab_load_relaxed(&page->ack_wait);
     }
