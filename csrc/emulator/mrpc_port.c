@@ -5,8 +5,6 @@ enum {
     STATUS_RECORD = 12,
     STATUS_RECORDS = 60,
     STATUS_RECORDS_GEN4 = 52,
-    COUNTERS_GET = 1,
-    COUNTERS_TYPE = 12,
     COUNTERS_MAX = 16,
     COUNTER_BYTES = 56,
     CONFIG_SET = 0,
@@ -86,7 +84,7 @@ static void counters_type(struct node_port *port, int payload) {
 
 uint32_t mrpc_counters(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     unsigned sub = in[0], n = in[1];
-    if (sub != COUNTERS_GET && sub != COUNTERS_TYPE) return MRPC_ERR_SUBCOMMAND;
+    if (sub != COUNTERS_GET && sub != COUNTERS_SET_TYPE) return MRPC_ERR_SUBCOMMAND;
     if (n > (sub == COUNTERS_GET ? COUNTERS_MAX : STATUS_RECORDS)) return MRPC_ERR_PARAMETER;
     for (unsigned k = 0; k < n; k++) { /* all are checked before any changes */
         if (in[2 + 2 * k] >= NODE_PORT_IDS || !sw->by_id[in[2 + 2 * k]]) return MRPC_ERR_PORT;

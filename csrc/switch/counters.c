@@ -6,8 +6,6 @@
 
 enum {
     PORTS_A_REQUEST = 16,
-    COUNTERS_GET = 1,
-    COUNTERS_SET_TYPE = 12,
     TYPE_PAYLOAD = 1,
     EVENT_UNSUPPORTED = 31 /* bit of an event header */
 };

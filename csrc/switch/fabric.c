@@ -5,13 +5,6 @@
 #include "driver.h"
 
 enum {
-    TOPOLOGY_START = 1,
-    TOPOLOGY_STATUS = 2,
-    TOPOLOGY_DATA_GEN4 = 3,
-    TOPOLOGY_FINISH = 4,
-    TOPOLOGY_DATA = 5,
-    TOPOLOGY_WAITING = 2,
-    TOPOLOGY_READY = 3,
     ROUTES = 16,
     ROUTES_AT = 36, /* in the data; one stack fewer in Gen4 */
     ROUTES_AT_GEN4 = 32,

@@ -9,9 +9,7 @@ enum {
     LINK_RECORDS = 60, /* Gen5; Gen4 answers 52, Gen6 20 */
     LINK_RECORD_BYTES = 12,
     SLOT_CAP = 0x14, /* in the PCI Express capability: physical slot number in [31:19] */
-    GFMS_FAB_PORT = 4,
     FAB_PORT_BYTES = 32,
-    NOT_ATTACHED = 0xFF
 };
 
 struct link_record {

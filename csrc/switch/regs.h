@@ -59,7 +59,7 @@ enum { MRPC_IN_PROGRESS = 1, MRPC_DONE = 2, MRPC_ERROR = 0xFF, MRPC_INTERRUPTED 
 #define MRPC_PAX_LOCAL 0x1Fu
 
 enum {
-    MRPC_PORT_COUNTERS = 0x07, /* sub 1 get, 12 set type */
+    MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_LINK_STATUS = 0x1C,   /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
     MRPC_ECHO = 0x41,          /* u32 -> ~u32 */
@@ -71,6 +71,21 @@ enum {
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
     MRPC_PING = 0x100
+};
+/* Sub-commands, states and values that both sides of the mailbox name. */
+enum {
+    COUNTERS_GET = 1, /* of MRPC_PORT_COUNTERS */
+    COUNTERS_SET_TYPE = 12,
+    TOPOLOGY_START = 1, /* of MRPC_TOPOLOGY */
+    TOPOLOGY_STATUS = 2,
+    TOPOLOGY_DATA_GEN4 = 3,
+    TOPOLOGY_FINISH = 4,
+    TOPOLOGY_DATA = 5,
+    TOPOLOGY_NOT_STARTED = 1, /* what its status answers */
+    TOPOLOGY_WAITING = 2,
+    TOPOLOGY_READY = 3,
+    GFMS_FAB_PORT = 4,  /* of MRPC_GFMS_DUMP */
+    NOT_ATTACHED = 0xFF /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
 enum {

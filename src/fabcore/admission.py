@@ -34,6 +34,11 @@ class Admission:
     def _fit(self) -> None:
         raise NotImplementedError
 
+    def _bound(self, cap: NDArray[np.float64]) -> None:
+        """cap (2 x capacity,) = what divide may give each flow now, B/s."""
+        engine, vms = self.engine, self.node.vms
+        bound_grants(engine.reservation, engine.backlog, vms.floor, vms.limit, BACKLOG_S, cap)
+
     def add_vm(
         self, name: str, host: int = 0, module: int | None = None, share: float = 1 / 8,
         weight: float = 1.0, floor: float = 0.0, cap: float = math.inf, priority: int = 0,
@@ -122,9 +127,7 @@ class Admission:
         vms, node = self.node.vms, self.node
         rows = [vm.slot, vms.capacity + vm.slot]
         cap = vms.cap.copy()
-        bound_grants(
-            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, BACKLOG_S, cap
-        )
+        self._bound(cap)
         trial = Division(2 * vms.capacity, len(node.capacity), vms.path_width)
         after = trial.divide(vms.floor, cap, vms.weight, vms.path, node.capacity).copy()
         floor = vms.floor.copy()

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fabcore.admission import BACKLOG_S, Admission
+from fabcore.admission import Admission
 from fabcore.errors import FabricError
 from fabcore.events import EventLog
-from fabcore.loop_kernels import bound_grants
 from fabcore.observe import RECORD
 from fabcore.policy import Decision, Verdict, policy_of
 from fabcore.predict import ProfilingEngine
@@ -151,9 +150,7 @@ class Controller(Admission):
     def _solve(self, now: int) -> None:
         """Divides every link by weight between floors and reservations, and proves it."""
         vms, node = self.node.vms, self.node
-        bound_grants(
-            self.engine.reservation, self.engine.backlog, vms.floor, vms.limit, BACKLOG_S, vms.cap
-        )  # fmt: skip
+        self._bound(vms.cap)
         flows = (vms.floor, vms.cap, vms.weight, vms.path, node.capacity)
         rates = self._division.divide(*flows)
         self._violation = self._division.certify(*flows)

@@ -185,10 +185,6 @@ class ResourceNode(Workload):
         """Makes the VM's floor 0; idempotent."""
         self.book(self.vms.get(vm), 0.0)
 
-    def available(self, entry: VM) -> float:
-        """B/s that the VM could have as its floor, its present floor included."""
-        return min(self.left(link) for link in entry.up + entry.down) + entry.floor
-
     def enforcement(self, vm: str | int) -> str:
         """The weakest mechanism on the VM's path (switch/enforcement.py)."""
         entry = self.vms.get(vm)

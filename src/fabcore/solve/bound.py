@@ -51,8 +51,7 @@ def bound(value: F64, needs: F64, totals: F64, starts: int = 3) -> tuple[float, 
 
 def _price(value: F64, need: F64, total: float) -> float:
     """The price of one resource at which what is worth it just exceeds the total; 0 if it fits."""
-    # A need that small is rounding: any price leaves the bound valid, this one finite.
-    items = np.flatnonzero((value > 0.0) & (need > 1e-12))
+    items = np.flatnonzero((value > 0.0) & (need > NEGLIGIBLE))
     density = value[items] / need[items]
     order = np.argsort(-density, kind="stable")
     filled = np.cumsum(need[items][order])
