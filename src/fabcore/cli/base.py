@@ -38,8 +38,15 @@ class Stop:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
         self._set = False
         self.deferred = False  # True: a signal is only noted, nobody is interrupted
+
+    def wake_by_signals(self) -> int:
+        """Lets the C half of a signal's handling write to the pipe: the Python half only runs
+        between bytecodes, too late for a sleep that starts just after the signal came. Returns
+        what signal.set_wakeup_fd takes to undo it."""
+        return signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def is_set(self) -> bool:
         return self._set
@@ -53,7 +60,8 @@ class Stop:
     def on_signal(self, *_: object) -> None:
         first, self._set = not self._set, True
         if first:
-            os.write(self._write, b"s")
+            with contextlib.suppress(BlockingIOError):  # full of signals: it wakes as well
+                os.write(self._write, b"s")
         # Raised at every signal: the first may fall into a callback that swallows exceptions.
         if not self.deferred:
             raise Stopped
@@ -75,9 +83,11 @@ def signals() -> Iterator[None]:
     stop = Stop()
     _stops.append(stop)
     before = {s: signal.signal(s, stop.on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = stop.wake_by_signals()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
         _stops.pop()
