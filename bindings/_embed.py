@@ -20,7 +20,7 @@ CONSTANTS = (
 def declarations(cc: str, include: Path) -> str:
     """The headers as cffi reads them: macros expanded, attributes and assertions taken out."""
     with tempfile.TemporaryDirectory() as empty:
-        for name in ("stddef.h", "stdint.h"):  # cffi knows these types by itself
+        for name in ("stddef.h", "stdint.h", "errno.h", "string.h"):  # cffi knows their types
             Path(empty, name).touch()
         text = subprocess.run(
             [cc, "-E", "-P", "-nostdinc", f"-I{empty}", f"-I{include}", str(include / "fabcore.h")],
@@ -28,8 +28,8 @@ def declarations(cc: str, include: Path) -> str:
         ).stdout  # fmt: skip
     text = re.sub(r'__attribute__\(\(visibility\("default"\)\)\)', "", text)
     text = re.sub(r"_Static_assert\(.*?\"\s*\);", "", text, flags=re.S)
-    # Exported bodies of inline functions are declared; the inline bodies are not for cffi.
-    text = re.sub(r"static inline [^;{]*\{.*?\n\}", "", text, flags=re.S)
+    # Inline functions have exported bodies (fab_inline.h): their prototypes are enough for cffi.
+    text = re.sub(r"\binline ([^;{}]*?)\s*\{.*?\n\}", r"\1;", text, flags=re.S)
     return text + "\n".join(f"#define {name} ..." for name in CONSTANTS)
 
 

@@ -14,15 +14,18 @@ cdef extern from "fabcore.h" nogil:
         pass
     ctypedef struct fab_reader:
         pass
-    int fab_ring_create(const char *path, uint64_t capacity, fab_ring **out)
+    enum: FAB_ONE_WRITER
+    enum: FAB_MANY_WRITERS
+    int fab_ring_create(const char *path, uint64_t capacity, size_t record_bytes, int writers,
+                        fab_ring **out)
     int fab_ring_open(const char *path, fab_ring **out)
     void fab_ring_close(fab_ring *ring)
     uint64_t fab_ring_capacity(const fab_ring *ring)
     uint64_t fab_ring_published(const fab_ring *ring)
-    int64_t fab_ring_publish(fab_ring *ring, const fab_record *records, size_t n)
+    int64_t fab_ring_publish(fab_ring *ring, const void *records, size_t n)
     int fab_reader_open(fab_ring *ring, int start, fab_reader **out)
     void fab_reader_close(fab_reader *reader)
-    int64_t fab_reader_read(fab_reader *reader, fab_record *out, size_t max)
+    int64_t fab_reader_read(fab_reader *reader, void *out, size_t max)
     uint64_t fab_reader_lost(const fab_reader *reader)
     uint64_t fab_reader_position(const fab_reader *reader)
 

@@ -29,7 +29,7 @@ cdef class Ring:
         if not isinstance(capacity, int) or not 2 <= capacity <= 1 << 30 or capacity & (capacity - 1):
             raise FabricError(f"ring {os.fspath(path)}: capacity {capacity!r} is no power of two from 2 to 2**30")
         self.path = os.fspath(path)
-        rc = fab_ring_create(name, capacity, &self._ring)
+        rc = fab_ring_create(name, capacity, sizeof(fab_record), FAB_ONE_WRITER, &self._ring)
         if rc < 0:
             _raise(rc, f"ring {self.path}")
         return self

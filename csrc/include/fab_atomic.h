@@ -15,6 +15,7 @@
 #define fab_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define fab_fence_full() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define fab_fetch_add(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
+#define fab_fetch_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define fab_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 /* Compare and swap: true if *p was *expected and is now v; else *expected holds what it was. */
 #define fab_cas(p, expected, v) \

@@ -42,24 +42,114 @@ FAB_STATIC_ASSERT(sizeof(struct fab_record) == 64, "a record is one cache line")
  * (down_bytes). */
 enum { FAB_SOURCE_NODE = 1, FAB_SOURCE_LIVE = 2, FAB_SOURCE_TRACE = 3, FAB_SOURCE_PORT = 4 };
 
-#define FAB_RING_MAGIC UINT64_C(0x314752424146) /* "FABRG1" */
+/* ---- the three rings' files --------------------------------------------------------------- */
 
-/* The followed ring's file: this header, then `capacity` records. */
-struct fab_ring_header {
-    /* constants: written once by create before `magic` (release) makes the file valid */
+/* Magics of the three kinds: "FABRNG2", "FABIDX2", "FABREQ2". */
+#define FAB_RING_MAGIC UINT64_C(0x32474e52424146)
+#define FAB_INDEX_MAGIC UINT64_C(0x32584449424146)
+#define FAB_REQUEST_MAGIC UINT64_C(0x32514552424146)
+
+/* The first line of each file: constants, written before `magic` (release) makes the file valid. */
+struct fab_file_head {
     uint64_t magic;
     uint32_t layout;
-    uint32_t record_bytes;
-    uint64_t capacity; /* records, a power of two */
+    uint32_t element_bytes; /* a multiple of 8 */
+    uint64_t capacity;      /* elements, a power of two */
     uint64_t created_ns;
-    uint8_t pad0[FAB_LINE - 32];
-    /* written by the writer only: records published so far (release), after each record's seq */
+    uint32_t writers;     /* followed ring: FAB_ONE_WRITER or FAB_MANY_WRITERS */
+    uint32_t reply_bytes; /* request queue */
+    uint8_t pad[FAB_LINE - 40];
+};
+FAB_STATIC_ASSERT(sizeof(struct fab_file_head) == FAB_LINE, "constants have a region of their own");
+
+/* A process that holds a role in a file. pid is stored last (release), 0 = nobody. */
+struct fab_owner {
+    uint64_t pid;
+    uint64_t start; /* the pid's start time in clock ticks: tells a reused pid apart */
+};
+
+enum { FAB_ONE_WRITER = 0, FAB_MANY_WRITERS = 1 };
+#define FAB_RING_WRITERS 64 /* that one ring can have at a time */
+
+/* One of many writers; only that writer stores to it. `claim` says which indices it is about to
+ * write: first << 8 | how many, 0 = none. It is stored (release) before the indices are taken from
+ * `published`, and cleared (release) after the last of them is written or given up, so whoever sees
+ * an index taken and no claim over it by a live writer knows that nobody will write it any more. */
+struct fab_ring_writer {
+    struct fab_owner owner;
+    uint64_t claim;
+    uint8_t pad[FAB_LINE - 24];
+};
+
+/* The followed ring's file: this header, with many writers their table, then the records.
+ * Word 0 of a record is its seq: index + 1 once it is whole, stored with release after the other
+ * words; 0 while its one writer rewrites it. With many writers the slot is owned meanwhile: bit 63,
+ * the writer's place in the table in bits 56-62, index + 1 below. */
+struct fab_ring_header {
+    struct fab_file_head head;
+    /* One writer: records published so far (release), trailing their seq by a few. Many writers:
+     * indices taken so far, by compare-and-swap. */
     uint64_t published;
-    uint64_t writer_pid;   /* 0 = no writer */
-    uint64_t writer_start; /* the pid's start time in clock ticks: tells a reused pid apart */
-    uint8_t pad1[FAB_LINE - 24];
+    uint64_t dropped; /* many writers: records given up because their slot was still owned */
+    struct fab_owner writer;
+    uint8_t pad[FAB_LINE - 32];
 };
 FAB_STATIC_ASSERT(sizeof(struct fab_ring_header) == 2 * FAB_LINE, "two regions");
+
+/* The index ring's file: five regions, then the elements. Indices run freely and are masked on
+ * access. Each side publishes its index with release and reads the other's with acquire, and keeps
+ * its own copies of both in its own region, so the other's line is fetched only when the copy says
+ * full or empty. */
+struct fab_index_header {
+    struct fab_file_head head;
+    uint64_t published; /* the producer's: elements published so far */
+    uint8_t pad1[FAB_LINE - 8];
+    uint64_t released; /* the consumer's: elements released so far */
+    uint8_t pad2[FAB_LINE - 8];
+    struct fab_index_side { /* private to the side that holds it */
+        uint64_t own;       /* what it has published (released) */
+        uint64_t other;     /* what it last saw of the other side */
+        struct fab_owner owner;
+        uint8_t pad[FAB_LINE - 32];
+    } producer, consumer;
+};
+FAB_STATIC_ASSERT(sizeof(struct fab_index_header) == 5 * FAB_LINE, "five regions");
+
+/* A request's slot. `client` names its holder: pid << 32 | low half of its start time, 0 = free.
+ * `state` is a futex word: what in its low byte, above it a count that goes on with each use of the
+ * slot, so that nobody takes one use for another.
+ *   client  client 0 -> itself (cas), request, IDLE -> SUBMITTED (release), its bit in `submitted`
+ *   server  SUBMITTED -> SERVING (cas), reply, SERVING -> DONE (cas)
+ *   client  reads the reply (acquire of DONE), DONE -> IDLE, client = 0 (release)
+ * Giving up: SUBMITTED -> IDLE, or SERVING -> LEFT (cas), which the server turns into IDLE and
+ * client = 0. A dead client's slot, IDLE or DONE, is taken by the next client that needs one. */
+enum {
+    FAB_REQUEST_IDLE = 0,
+    FAB_REQUEST_SUBMITTED = 1,
+    FAB_REQUEST_SERVING = 2,
+    FAB_REQUEST_DONE = 3,
+    FAB_REQUEST_LEFT = 4
+};
+struct fab_request_slot {
+    uint64_t client;
+    uint32_t state;
+    uint32_t waiting;       /* 1 while the client sleeps on `state` */
+    uint64_t request_bytes; /* as submitted */
+    int64_t status;         /* bytes of reply, or -errno */
+    uint8_t pad[FAB_LINE - 32];
+    /* then request and reply, each rounded up to FAB_LINE */
+};
+FAB_STATIC_ASSERT(sizeof(struct fab_request_slot) == FAB_LINE, "one region");
+
+#define FAB_REQUEST_SLOTS 1024 /* at most */
+
+struct fab_request_header {
+    struct fab_file_head head;
+    struct fab_owner server;
+    uint32_t sleeping; /* futex word: 1 while the server sleeps */
+    uint8_t pad[FAB_LINE - 20];
+    uint64_t submitted[FAB_REQUEST_SLOTS / 64]; /* a bit a slot: hints that it was submitted */
+};
 
 /* ---- a memory-backed BAR ------------------------------------------------------------------ */
 
@@ -145,12 +235,18 @@ FAB_STATIC_ASSERT(sizeof(struct fab_bar_page) <= FAB_PAGE_BYTES, "fits the page"
 
 /* Folds sizes and offsets into the layout number. Change a struct and it changes by itself. */
 #define FAB_FOLD(h, x) ((((h) << 5) ^ ((h) >> 27) ^ (uint32_t)(x)) & 0xffffffffu)
-#define FAB_LAYOUT                                                                                 \
-    FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_FOLD(UINT32_C(1), sizeof(struct fab_record)), \
-                                                 sizeof(struct fab_ring_header)),                  \
-                                        offsetof(struct fab_ring_header, published)),              \
-                               sizeof(struct fab_bar_page)),                                       \
-                      offsetof(struct fab_bar_page, cells)),                                       \
+#define FAB_LAYOUT_RINGS                                                                  \
+    FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_FOLD(UINT32_C(2), sizeof(struct fab_record)), \
+                                        sizeof(struct fab_file_head)),                    \
+                               offsetof(struct fab_ring_header, published)),              \
+                      sizeof(struct fab_ring_writer)),                                    \
+             sizeof(struct fab_index_header))
+#define FAB_LAYOUT_REQUEST                                                  \
+    FAB_FOLD(FAB_FOLD(FAB_LAYOUT_RINGS, sizeof(struct fab_request_header)), \
+             sizeof(struct fab_request_slot))
+#define FAB_LAYOUT                                                               \
+    FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_LAYOUT_REQUEST, sizeof(struct fab_bar_page)), \
+                      offsetof(struct fab_bar_page, cells)),                     \
              sizeof(struct fab_function_cell))
 
 #endif

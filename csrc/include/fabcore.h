@@ -4,8 +4,11 @@
  *  - A handle belongs to the process that opened it: after fork() the child must open its own.
  *  - Handles are not locked: one thread at a time per handle, unless a function says otherwise.
  *    (Bars of an emulated node may be used from several threads: the node locks itself.)
- *  - A followed ring has one writer; a second fab_ring_create on the same path fails with -EBUSY
- *    while the first writer lives. Readers never disturb the writer and can be lapped: see `lost`.
+ *  - Each role in a ring is one process's: a second one-writer fab_ring_create, or a second
+ * producer, on the same path fails with -EBUSY while the first lives. A writer of many and a client
+ * of a request queue have a handle of their own. Readers never disturb a writer and can be lapped.
+ *  - Owners are told by pid and start time: all users of a file see the same processes (one pid
+ *    namespace), and a file on a network file system is not shared memory.
  *  - Register writes are posted. A read through the same bar pushes them, as PCIe does.
  *  - Files are created with mode 0600: whoever can write the BAR programs the switch.
  *
@@ -18,43 +21,18 @@
 #include <stdint.h>
 
 #include "fab_atomic.h"
+#include "fab_index.h"
+#include "fab_inline.h"
 #include "fab_layout.h"
+#include "fab_request.h"
+#include "fab_ring.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define FAB_API __attribute__((visibility("default")))
-
 FAB_API uint32_t fab_layout(void); /* FAB_LAYOUT of the library */
 FAB_API const char *fab_version(void);
-
-/* ---- observe: the followed ring ------------------------------------------------------------ */
-
-typedef struct fab_ring fab_ring;
-typedef struct fab_reader fab_reader;
-
-/* Creates (or takes over from a dead writer: records and count are kept) the ring at `path`.
- * -EINVAL capacity no power of two in 2..2^30; -EBUSY a live writer holds it; -EPROTO another
- * layout or another capacity; -EEXIST a file that is no ring. */
-FAB_API int fab_ring_create(const char *path, uint64_t capacity, fab_ring **out);
-/* Opens for reading. -EPROTO another layout, -EINVAL no ring, -ENODATA truncated. */
-FAB_API int fab_ring_open(const char *path, fab_ring **out);
-FAB_API void fab_ring_close(fab_ring *ring);
-FAB_API uint64_t fab_ring_capacity(const fab_ring *ring);
-FAB_API uint64_t fab_ring_published(const fab_ring *ring);
-/* Publishes all n records (their seq is set here) and returns n; never waits. -EPERM: opened for
- * reading. */
-FAB_API int64_t fab_ring_publish(fab_ring *ring, const struct fab_record *records, size_t n);
-
-enum { FAB_FROM_OLDEST = 0, FAB_FROM_NOW = 1 };
-FAB_API int fab_reader_open(fab_ring *ring, int from, fab_reader **out);
-FAB_API void fab_reader_close(fab_reader *reader); /* before fab_ring_close */
-/* Copies up to max records; 0 when there is nothing new. A record that was overwritten before or
- * while it was copied is counted in `lost`, never returned torn. */
-FAB_API int64_t fab_reader_read(fab_reader *reader, struct fab_record *out, size_t max);
-FAB_API uint64_t fab_reader_lost(const fab_reader *reader);
-FAB_API uint64_t fab_reader_position(const fab_reader *reader); /* index of the next record */
 
 /* ---- switch: the BAR ----------------------------------------------------------------------- */
 

@@ -1,29 +1,33 @@
-/* The followed ring's inside: one mapping and what its side keeps of it. */
-#ifndef FAB_RING_H
-#define FAB_RING_H
+/* Between ring.c (one writer, readers), writers.c (many writers) and ring_open.c (handles). */
+#ifndef FAB_OBSERVE_RING_H
+#define FAB_OBSERVE_RING_H
 
-#include "fabcore.h"
+#include "fab_ring.h"
 
-#define RING_WORDS (sizeof(struct fab_record) / sizeof(uint64_t))
-#define RING_LAG_MAX 64 /* records; see fab_ring_header.published in ring.c */
+/* A seq as many writers use it while a slot is owned: the bit, the owner's place in the table, and
+ * index + 1. */
+#define SEQ_OWNED (UINT64_C(1) << 63)
+#define SEQ_OWNER_SHIFT 56
+#define SEQ_INDEX (UINT64_C(0xffffffffffffff)) /* 56 bits: 22 years at 1e8 records a second */
 
-/* A slot as the words that are accessed; word 0 is the record's seq. */
-struct ring_slot {
-    uint64_t word[RING_WORDS];
-};
+/* A claim: first << CLAIM_SHIFT | how many. */
+#define CLAIM_SHIFT 8
+#define CLAIM_MOST 64
 
-/* Private to the process that opened it. */
-struct fab_ring {
-    struct fab_ring_header *header;
-    struct ring_slot *slots;
-    uint64_t mask;      /* capacity - 1 */
-    uint64_t lag;       /* most records that `published` may trail the records' seq by */
-    uint64_t published; /* writer only: its own copy */
-    size_t map_bytes;
-    uint64_t writer_pid; /* 0: opened for reading */
-};
+static inline unsigned seq_owner(uint64_t seq) {
+    return (unsigned)(seq >> SEQ_OWNER_SHIFT) & 127;
+}
 
-/* Maps the ring behind `fd` after checking it; 0 or -errno as fab_ring_open. ring_file.c */
-int ring_map(int fd, int writable, struct fab_ring *ring);
+static inline struct fab_ring_writer *ring_table(const struct fab_ring *ring) {
+    return (struct fab_ring_writer *)(ring->header + 1);
+}
+
+/* Takes a place in the table of writers. 0 or -EUSERS. The file is locked. */
+int ring_join(struct fab_ring *ring);
+void ring_leave(struct fab_ring *ring);
+/* Whether the writer that owns a slot with this seq lives. */
+int ring_owner_alive(const struct fab_ring *ring, uint64_t seq);
+/* Whether a live writer has claimed `index`. */
+int ring_claimed(const struct fab_ring *ring, uint64_t index);
 
 #endif

@@ -25,7 +25,8 @@ static struct fab_record record_of(uint64_t i, uint64_t writer) {
 /* Runs until it is killed. Exit codes say what went wrong. */
 static void writer_process(uint64_t writer) {
     fab_ring *ring = NULL;
-    if (fab_ring_create(path, CAPACITY, &ring) != 0) _exit(1);
+    if (fab_ring_create(path, CAPACITY, sizeof(struct fab_record), FAB_ONE_WRITER, &ring) != 0)
+        _exit(1);
     struct fab_record block[40];
     size_t n = 1 + writer % 40;
     for (uint64_t i = fab_ring_published(ring);; i += n) {
@@ -70,7 +71,8 @@ static void one_round(fab_ring *ring, struct tally *t, uint64_t writer, unsigned
     start = now_us();
     while (now_us() < start + delay_us) read_some(t);
     fab_ring *second = NULL;
-    CHECK_EQ(fab_ring_create(path, CAPACITY, &second), -EBUSY);
+    CHECK_EQ(fab_ring_create(path, CAPACITY, sizeof(struct fab_record), FAB_ONE_WRITER, &second),
+             -EBUSY);
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
@@ -89,7 +91,7 @@ int main(void) {
     unlink(path);
     fab_ring *ring = NULL;
     struct tally t = {0};
-    CHECK_EQ(fab_ring_create(path, CAPACITY, &ring), 0);
+    CHECK_EQ(fab_ring_create(path, CAPACITY, sizeof(struct fab_record), FAB_ONE_WRITER, &ring), 0);
     fab_ring_close(ring);
     CHECK_EQ(fab_ring_open(path, &ring), 0);
     CHECK_EQ(fab_reader_open(ring, FAB_FROM_OLDEST, &t.reader), 0);

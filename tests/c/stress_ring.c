@@ -83,7 +83,8 @@ static void run(uint64_t capacity) {
     struct tally tally[READERS] = {{.batch = 1}, {.batch = 16}, {.batch = 64}};
     pthread_t threads[READERS + 1];
     unlink(path);
-    CHECK_EQ(fab_ring_create(path, capacity, &writer), 0);
+    CHECK_EQ(fab_ring_create(path, capacity, sizeof(struct fab_record), FAB_ONE_WRITER, &writer),
+             0);
     fab_store_release(&done, 0);
     for (int i = 0; i < READERS; i++) {
         CHECK_EQ(fab_ring_open(path, &tally[i].ring), 0);

@@ -60,7 +60,7 @@ static uint64_t drain(fab_reader *reader, size_t batch) {
 static fab_ring *create(uint64_t capacity) {
     fab_ring *ring = NULL;
     unlink(path);
-    CHECK_EQ(fab_ring_create(path, capacity, &ring), 0);
+    CHECK_EQ(fab_ring_create(path, capacity, sizeof(struct fab_record), FAB_ONE_WRITER, &ring), 0);
     return ring;
 }
 
@@ -148,7 +148,8 @@ static void refuses(int create_rc, int open_rc) {
     fab_ring *ring = NULL;
     struct stat before, after;
     CHECK_EQ(lstat(path, &before), 0);
-    CHECK_EQ(fab_ring_create(path, 16, &ring), create_rc);
+    CHECK_EQ(fab_ring_create(path, 16, sizeof(struct fab_record), FAB_ONE_WRITER, &ring),
+             create_rc);
     CHECK_EQ(fab_ring_open(path, &ring), open_rc);
     CHECK(ring == NULL);
     CHECK_EQ(lstat(path, &after), 0);
@@ -166,7 +167,8 @@ static void files_that_are_no_ring_are_refused(void) {
     uint64_t bad[] = {0, 1, 3, 24, UINT64_C(1) << 31, UINT64_MAX};
     unlink(path);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK_EQ(fab_ring_create(path, bad[i], &ring), -EINVAL);
+        CHECK_EQ(fab_ring_create(path, bad[i], sizeof(struct fab_record), FAB_ONE_WRITER, &ring),
+                 -EINVAL);
     CHECK_EQ(fab_ring_open(path, &ring), -ENOENT);
     CHECK_EQ(access(path, F_OK), -1);
 
@@ -194,22 +196,25 @@ static void files_that_are_no_ring_are_refused(void) {
     CHECK_EQ(truncate(path, 100), 0);
     refuses(-ENODATA, -ENODATA);
     fab_ring_close(create(16));
-    patch(offsetof(struct fab_ring_header, layout), FAB_LAYOUT + 1, 4);
+    patch(offsetof(struct fab_file_head, layout), FAB_LAYOUT + 1, 4);
     refuses(-EPROTO, -EPROTO);
     fab_ring_close(create(16));
-    CHECK_EQ(fab_ring_create(path, 32, &ring), -EPROTO);
+    CHECK_EQ(fab_ring_create(path, 32, sizeof(struct fab_record), FAB_ONE_WRITER, &ring), -EPROTO);
 }
 
 static void second_writer_waits_for_the_first_to_go(void) {
     fab_ring *ring = create(16), *second = NULL;
     fab_reader *reader = NULL;
     publish(ring, 0, 20);
-    CHECK_EQ(fab_ring_create(path, 16, &second), -EBUSY);
+    CHECK_EQ(fab_ring_create(path, 16, sizeof(struct fab_record), FAB_ONE_WRITER, &second), -EBUSY);
     pid_t child = fork();
     if (child == 0) {
-        int rc = fab_ring_create(path, 16, &second);
+        int rc = fab_ring_create(path, 16, sizeof(struct fab_record), FAB_ONE_WRITER, &second);
         fab_ring_close(ring); /* inherited: the parent stays the writer */
-        _exit(rc == -EBUSY && fab_ring_create(path, 16, &second) == -EBUSY ? 0 : 1);
+        _exit(rc == -EBUSY && fab_ring_create(path, 16, sizeof(struct fab_record), FAB_ONE_WRITER,
+                                              &second) == -EBUSY
+                  ? 0
+                  : 1);
     }
     int status = -1;
     waitpid(child, &status, 0);
@@ -217,15 +222,15 @@ static void second_writer_waits_for_the_first_to_go(void) {
     CHECK_EQ(fab_ring_open(path, &second), 0);
     CHECK_EQ(fab_reader_open(second, FAB_FROM_NOW, &reader), 0);
     fab_ring_close(ring);
-    CHECK_EQ(fab_ring_create(path, 16, &ring), 0);
+    CHECK_EQ(fab_ring_create(path, 16, sizeof(struct fab_record), FAB_ONE_WRITER, &ring), 0);
     CHECK_EQ(fab_ring_published(ring), 20);
     publish(ring, 20, 4);
     CHECK_EQ(drain(reader, 16), 4);
     fab_reader_close(reader);
     fab_ring_close(second);
     /* a pid that lives but started at another time is another process */
-    patch(offsetof(struct fab_ring_header, writer_start), 12345, 8);
-    CHECK_EQ(fab_ring_create(path, 16, &second), 0);
+    patch(offsetof(struct fab_ring_header, writer.start), 12345, 8);
+    CHECK_EQ(fab_ring_create(path, 16, sizeof(struct fab_record), FAB_ONE_WRITER, &second), 0);
     CHECK_EQ(fab_ring_published(second), 24);
     fab_ring_close(second);
     fab_ring_close(ring);
@@ -255,7 +260,7 @@ static void half_written_slot_is_not_published(void) {
     CHECK_EQ(drain(reader, 8), 1);
     CHECK_EQ(fab_ring_published(view), 9);
     fab_ring_close(ring);
-    CHECK_EQ(fab_ring_create(path, 8, &ring), 0);
+    CHECK_EQ(fab_ring_create(path, 8, sizeof(struct fab_record), FAB_ONE_WRITER, &ring), 0);
     CHECK_EQ(fab_ring_published(ring), 9);
     publish(ring, 9, 3);
     CHECK_EQ(drain(reader, 8), 3);

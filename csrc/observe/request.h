@@ -1,0 +1,44 @@
+/* Between request.c (the file, slots) and its two sides, request_client.c and request_server.c. */
+#ifndef FAB_OBSERVE_REQUEST_H
+#define FAB_OBSERVE_REQUEST_H
+
+#include <time.h>
+
+#include "fab_atomic.h"
+#include "fab_request.h"
+
+#define STATE_BITS 8 /* FAB_REQUEST_* below, the count of uses above */
+#define STATE(word) ((word) & 255u)
+#define WITH_STATE(word, state) (((word) & ~255u) | (state))
+#define NEXT_USE(word) (((word) & ~255u) + 256u) /* and IDLE */
+
+struct fab_request_queue {
+    struct fab_request_header *header;
+    char *slots;
+    size_t stride, n, request_max, reply_max, request_room;
+    uint64_t self; /* owner_word of this process */
+    uint64_t pid;  /* the server's; 0: a client */
+    size_t map_bytes;
+    /* server */
+    uint64_t found[FAB_REQUEST_SLOTS / 64]; /* bits taken from `submitted`, not yet looked at */
+    size_t next;                            /* slot to look at first: goes round */
+    uint64_t swept_ns;                      /* last look at every slot */
+    uint64_t busy_ns;                       /* last request taken */
+};
+
+static inline struct fab_request_slot *request_slot(const struct fab_request_queue *q, size_t i) {
+    return (struct fab_request_slot *)(void *)(q->slots + i * q->stride);
+}
+static inline char *request_data(const struct fab_request_queue *q, size_t i) {
+    return q->slots + i * q->stride + sizeof(struct fab_request_slot);
+}
+static inline char *reply_data(const struct fab_request_queue *q, size_t i) {
+    return request_data(q, i) + q->request_room;
+}
+
+uint64_t request_now_ns(void); /* CLOCK_MONOTONIC */
+/* Sleeps while *word == value, at most until the deadline. */
+void request_sleep(uint32_t *word, uint32_t value, uint64_t deadline_ns);
+void request_wake(uint32_t *word);
+
+#endif
