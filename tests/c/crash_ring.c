@@ -96,12 +96,13 @@ int main(void) {
     CHECK_EQ(fab_ring_open(path, &ring), 0);
     CHECK_EQ(fab_reader_open(ring, FAB_FROM_OLDEST, &t.reader), 0);
     unsigned random = 3;
-    uint64_t end = now_us() + 1500000;
+    uint64_t end = now_us() + 5000000;
     uint64_t round = 0;
-    for (; round < 400 && now_us() < end; round++) {
+    for (; round < 3000 && now_us() < end; round++) {
         random = random * 1103515245u + 12345u;
-        one_round(ring, &t, round, (random >> 16) % 1500);
+        one_round(ring, &t, round, (random >> 16) % 700);
     }
+    printf("%llu writers killed\n", (unsigned long long)round);
     CHECK(round >= 10);
     CHECK_EQ(t.wrong, 0);
     CHECK(t.returned > round);
