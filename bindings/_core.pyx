@@ -7,8 +7,9 @@ import os
 import numpy as np
 
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset, strncpy
@@ -34,6 +35,8 @@ cdef size_t _address(object array) except? 0:
 
 include "errors.pxi"
 include "ring.pxi"
+include "index.pxi"
+include "request.pxi"
 include "bar.pxi"
 include "switch.pxi"
 include "functions.pxi"

@@ -21,13 +21,53 @@ cdef extern from "fabcore.h" nogil:
     int fab_ring_open(const char *path, fab_ring **out)
     void fab_ring_close(fab_ring *ring)
     uint64_t fab_ring_capacity(const fab_ring *ring)
+    size_t fab_ring_record_bytes(const fab_ring *ring)
+    int fab_ring_writers(const fab_ring *ring)
     uint64_t fab_ring_published(const fab_ring *ring)
+    uint64_t fab_ring_dropped(const fab_ring *ring)
     int64_t fab_ring_publish(fab_ring *ring, const void *records, size_t n)
     int fab_reader_open(fab_ring *ring, int start, fab_reader **out)
     void fab_reader_close(fab_reader *reader)
     int64_t fab_reader_read(fab_reader *reader, void *out, size_t max)
     uint64_t fab_reader_lost(const fab_reader *reader)
     uint64_t fab_reader_position(const fab_reader *reader)
+
+    enum: FAB_PRODUCER
+    enum: FAB_CONSUMER
+    ctypedef struct fab_index:
+        char *elements
+    int fab_index_create(const char *path, uint64_t capacity, size_t element_bytes, int role,
+                         fab_index **out)
+    int fab_index_open(const char *path, int role, fab_index **out)
+    void fab_index_close(fab_index *ring)
+    uint64_t fab_index_capacity(const fab_index *ring)
+    size_t fab_index_element_bytes(const fab_index *ring)
+    uint64_t fab_index_published(const fab_index *ring)
+    uint64_t fab_index_released(const fab_index *ring)
+    int fab_index_other_alive(const fab_index *ring)
+    int64_t fab_index_claim(fab_index *ring, size_t n, void **run)
+    int64_t fab_index_publish(fab_index *ring, size_t n)
+    int64_t fab_index_peek(fab_index *ring, size_t n, void **run)
+    int64_t fab_index_release(fab_index *ring, size_t n)
+    int64_t fab_index_push(fab_index *ring, const void *elements, size_t n)
+    int64_t fab_index_pop(fab_index *ring, void *elements, size_t n)
+
+    enum: FAB_REQUEST_SLOTS
+    ctypedef struct fab_request_queue:
+        pass
+    int fab_request_create(const char *path, uint64_t slots, size_t request_bytes,
+                           size_t reply_bytes, fab_request_queue **out)
+    int fab_request_open(const char *path, fab_request_queue **out)
+    void fab_request_close(fab_request_queue *queue)
+    size_t fab_request_bytes(const fab_request_queue *queue)
+    size_t fab_reply_bytes(const fab_request_queue *queue)
+    int64_t fab_request_call(fab_request_queue *queue, const void *request, size_t bytes,
+                             void *reply, size_t max, uint64_t timeout_ns)
+    int fab_request_wait(fab_request_queue *queue, uint64_t timeout_ns)
+    int64_t fab_request_take(fab_request_queue *queue, void *request, uint64_t *ticket,
+                             uint64_t *pid)
+    int fab_request_reply(fab_request_queue *queue, uint64_t ticket, const void *reply,
+                          int64_t bytes)
 
     ctypedef struct fab_bar:
         pass

@@ -1,14 +1,40 @@
+cdef object _layout_of(object dtype, size_t bytes, what):
+    """The dtype of a followed ring's records: `dtype`, or by their size when it is None."""
+    if dtype is None:
+        return RECORD if bytes == 64 else np.dtype([("seq", "<u8"), ("words", "<u8", (bytes // 8 - 1,))])
+    dtype = np.dtype(dtype)
+    first = dtype.fields.get("seq") if dtype.fields else None
+    if first is None or first[0] != np.dtype("<u8") or first[1] != 0:
+        raise FabricError(f"{what}: the first field of a record is seq, a little-endian uint64; got {dtype}")
+    if bytes and dtype.itemsize != bytes:
+        raise FabricError(f"{what}: its records have {bytes} bytes, {dtype} has {dtype.itemsize}")
+    return dtype
+
+
+cdef str _name_of(object dtype):
+    return "fabcore.RECORD" if dtype == RECORD else str(dtype)
+
+
+cdef object _capacity(object capacity, what):
+    if not isinstance(capacity, int) or not 2 <= capacity <= 1 << 30 or capacity & (capacity - 1):
+        raise FabricError(f"{what}: capacity {capacity!r} is no power of two from 2 to 2**30")
+    return capacity
+
+
 @cython.final
 cdef class Ring:
     """A followed telemetry ring in a file (use a tmpfs); `create` writes, `open` reads.
 
-    One writer, any number of readers in any number of processes; the writer never waits, a reader
-    that is lapped learns how many records it lost. One thread at a time per Ring and per reader;
-    after fork() the child opens its own. The file has mode 0600.
+    Any number of readers in any number of processes; a writer never waits, a reader that is lapped
+    learns how many records it lost. One writer, or with `many_writers` up to 64: each creates the
+    ring for itself, and one that finds its slot still owned by another drops the record and counts
+    it. One thread at a time per Ring and per reader; after fork() the child opens its own. The file
+    has mode 0600.
     """
 
     cdef fab_ring *_ring
     cdef readonly str path
+    cdef readonly object dtype  # of a record; its first field is seq, set by publish
     cdef int _readers  # open ones: the C handle outlives them
     cdef bint _closed
 
@@ -18,38 +44,50 @@ cdef class Ring:
         self._closed = False
 
     @staticmethod
-    def create(path, capacity):
-        """The ring at `path` for writing, made or taken over from a dead writer.
+    def create(path, capacity, dtype=None, *, many_writers=False):
+        """The ring at `path` for writing: made, taken over from a dead writer, or joined.
 
-        capacity: records, a power of two from 2 to 2**30. FabricError: a live writer holds it,
-        another layout or capacity, a file that is no ring.
+        capacity: records, a power of two from 2 to 2**30. dtype: of a record, fabcore.RECORD by
+        default; any with a first field seq (uint64) and 16 to 4096 bytes, a multiple of 8.
+        FabricError: a live writer holds it, it has 64 live writers, another layout, capacity or
+        record size, a file that is no ring.
         """
         cdef Ring self = Ring.__new__(Ring)
         cdef bytes name = os.fsencode(path)
-        if not isinstance(capacity, int) or not 2 <= capacity <= 1 << 30 or capacity & (capacity - 1):
-            raise FabricError(f"ring {os.fspath(path)}: capacity {capacity!r} is no power of two from 2 to 2**30")
         self.path = os.fspath(path)
-        rc = fab_ring_create(name, capacity, sizeof(fab_record), FAB_ONE_WRITER, &self._ring)
+        _capacity(capacity, f"ring {self.path}")
+        self.dtype = _layout_of(RECORD if dtype is None else dtype, 0, f"ring {self.path}")
+        cdef size_t size = self.dtype.itemsize
+        if size % 8 or not 16 <= size <= 4096:
+            raise FabricError(f"ring {self.path}: a record of {size} bytes; it takes 16 to 4096, a multiple of 8")
+        cdef int writers = FAB_MANY_WRITERS if many_writers else FAB_ONE_WRITER
+        rc = fab_ring_create(name, capacity, size, writers, &self._ring)
+        if rc == -errno.EUSERS:
+            raise FabricError(f"ring {self.path}: it has 64 live writers already")
         if rc < 0:
             _raise(rc, f"ring {self.path}")
         return self
 
     @staticmethod
-    def open(path):
-        """The ring at `path` for reading. FabricError: no ring, another layout, truncated."""
+    def open(path, dtype=None):
+        """The ring at `path` for reading. FabricError: no ring, another layout, truncated, other records."""
         cdef Ring self = Ring.__new__(Ring)
         cdef bytes name = os.fsencode(path)
         self.path = os.fspath(path)
         rc = fab_ring_open(name, &self._ring)
         if rc < 0:
             _raise(rc, f"ring {self.path}" + (": no ring" if rc == -errno.EINVAL else ""))
+        self.dtype = _layout_of(dtype, fab_ring_record_bytes(self._ring), f"ring {self.path}")
         return self
 
     def publish(self, records) -> int:
-        """Publishes records (k,) RECORD; their seq is set on the way. The number written: always all."""
+        """Publishes records (k,) of the ring's dtype; their seq is set on the way.
+
+        The number written: with one writer always all, with many less those dropped.
+        """
         self._check()
-        if not isinstance(records, np.ndarray) or records.dtype != RECORD or records.ndim != 1:
-            raise FabricError("publish takes an array (k,) of fabcore.RECORD")
+        if not isinstance(records, np.ndarray) or records.dtype != self.dtype or records.ndim != 1:
+            raise FabricError(f"publish takes an array (k,) of {_name_of(self.dtype)}")
         if not records.flags.c_contiguous:
             records = np.ascontiguousarray(records)
         cdef size_t n = len(records)
@@ -58,10 +96,10 @@ cdef class Ring:
         cdef size_t address = _address(records)
         cdef int64_t rc
         if n < 64:
-            rc = fab_ring_publish(self._ring, <fab_record *>address, n)
+            rc = fab_ring_publish(self._ring, <void *>address, n)
         else:
             with nogil:
-                rc = fab_ring_publish(self._ring, <fab_record *>address, n)
+                rc = fab_ring_publish(self._ring, <void *>address, n)
         if rc < 0:
             _raise(rc, f"ring {self.path}")
         return rc
@@ -86,9 +124,26 @@ cdef class Ring:
 
     @property
     def published(self) -> int:
-        """Records published since the ring was made."""
+        """Records published since the ring was made, those dropped included."""
         self._check()
         return fab_ring_published(self._ring)
+
+    @property
+    def dropped(self) -> int:
+        """Records that its many writers gave up, all of them together; readers count them as lost."""
+        self._check()
+        return fab_ring_dropped(self._ring)
+
+    @property
+    def many_writers(self) -> bool:
+        self._check()
+        return fab_ring_writers(self._ring) == FAB_MANY_WRITERS
+
+    @property
+    def address(self) -> int:
+        """Of the C handle (fab_ring *), for compiled kernels; valid until close."""
+        self._check()
+        return <size_t>self._ring
 
     cdef int _check(self) except -1:
         if self._closed or self._ring is NULL:
@@ -127,7 +182,7 @@ cdef class Reader:
         self._reader = NULL
 
     def read(self, max):
-        """A copy of up to `max` records (k,) RECORD, empty when there is nothing new."""
+        """A copy of up to `max` records (k,) of the ring's dtype, empty when there is nothing new."""
         self._check()
         cdef Py_ssize_t room = max
         if room < 0:
@@ -139,24 +194,26 @@ cdef class Reader:
             ahead = fab_ring_capacity(self._owner._ring)  # older ones are lost
         if ahead < <uint64_t>room:
             room = <Py_ssize_t>ahead
-        out = np.empty(room, RECORD)
+        out = np.empty(room, self._owner.dtype)
         cdef Py_ssize_t n = self._read(_address(out), room) if room else 0
         return out if n == room else out[:n].copy()
 
     def read_into(self, out) -> int:
-        """Fills `out` (k,) RECORD from the front; how many records it now holds."""
+        """Fills `out` (k,) of the ring's dtype from the front; how many records it now holds."""
         self._check()
-        if not isinstance(out, np.ndarray) or out.dtype != RECORD or not out.flags.carray:
-            raise FabricError("read_into takes a writable C-contiguous array (k,) of fabcore.RECORD")
+        if not isinstance(out, np.ndarray) or out.dtype != self._owner.dtype or not out.flags.carray:
+            raise FabricError(
+                f"read_into takes a writable C-contiguous array (k,) of {_name_of(self._owner.dtype)}"
+            )
         return self._read(_address(out), len(out))
 
     cdef Py_ssize_t _read(self, size_t address, size_t room) except -1:
         cdef int64_t n
         if room < 64:
-            n = fab_reader_read(self._reader, <fab_record *>address, room)
+            n = fab_reader_read(self._reader, <void *>address, room)
         else:
             with nogil:
-                n = fab_reader_read(self._reader, <fab_record *>address, room)
+                n = fab_reader_read(self._reader, <void *>address, room)
         if n < 0:
             _raise(n, f"ring {self._owner.path}")
         return n
@@ -181,6 +238,12 @@ cdef class Reader:
         """Index of the next record."""
         self._check()
         return fab_reader_position(self._reader)
+
+    @property
+    def address(self) -> int:
+        """Of the C handle (fab_reader *), for compiled kernels; valid until close."""
+        self._check()
+        return <size_t>self._reader
 
     cdef int _check(self) except -1:
         if self._reader is NULL:

@@ -15,7 +15,7 @@ from fabcore.errors import (
 
 if TYPE_CHECKING:
     from fabcore import pcie, predict, solve
-    from fabcore._core import Bar, Ring, Switch
+    from fabcore._core import Bar, IndexRing, RequestQueue, Ring, Switch
     from fabcore.node import Controller, Decision, ResourceNode, TickReport
     from fabcore.observe import RECORD
     from fabcore.paths import get_include, get_library
@@ -25,6 +25,8 @@ __version__ = "0.1.0"
 # name -> module that holds it; resolved on first use so that `import fabcore` stays light.
 _HOME = {
     "Bar": "fabcore._core",
+    "IndexRing": "fabcore._core",
+    "RequestQueue": "fabcore._core",
     "Ring": "fabcore._core",
     "Switch": "fabcore._core",
     "RECORD": "fabcore.observe",
@@ -46,6 +48,8 @@ __all__ = [
     "Decision",
     "FabricError",
     "FirmwareError",
+    "IndexRing",
+    "RequestQueue",
     "ResourceNode",
     "Ring",
     "Switch",

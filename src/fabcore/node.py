@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabcore.admission import Admission
+from fabcore.desk import Desk
 from fabcore.errors import FabricError
 from fabcore.events import EventLog
 from fabcore.observe import RECORD
@@ -90,6 +91,7 @@ class Controller(Admission):
         self._verdicts: dict[int, Verdict] = {}
         self._looker = Looker(self)
         self._stop = False
+        self.desk: Desk | None = None  # open_desk
         self.ticks = 0
         self.report = TickReport()
         self._writes, self._violation, self._infeasible = 0, 0.0, 0
@@ -207,6 +209,7 @@ class Controller(Admission):
             left = math.inf if seconds is None else round(seconds * rate_hz)
             while left > 0 and not self._stop:
                 self.tick()
+                self.pause(0.0)
                 self.node.advance(1.0 / rate_hz)
                 left -= 1
             return
@@ -218,9 +221,8 @@ class Controller(Admission):
             self.tick()
             due += period
             wait = due - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
-            elif wait < -period:
+            self.pause(max(wait, 0.0))
+            if wait < -period:
                 late += 1
                 due = time.monotonic()
                 if due - told >= 1.0:
@@ -231,18 +233,37 @@ class Controller(Admission):
         """Ends `run` after the tick under way (from a signal handler or another thread)."""
         self._stop = True
 
+    def pause(self, seconds: float) -> None:
+        """Lets time pass until the next tick; what is asked at the desk is answered meanwhile."""
+        if self.desk is not None:
+            self.desk.serve(seconds)
+        elif seconds > 0:
+            time.sleep(seconds)
+
     # -- around it ---------------------------------------------------------------------------
 
     def publish(self, records: NDArray[np.void]) -> int:
         """Puts another source's records (k,) RECORD into the ring; how many: always all."""
         return int(self._ring.publish(records))
 
+    def open_desk(self, path: str | os.PathLike[str]) -> Desk:
+        """Lets other processes ask for bandwidth through a request queue at `path` (desk.py).
+
+        They are answered between the ticks of `run`, or by calling `pause`.
+        """
+        if self.desk is not None:
+            raise FabricError("this controller has a desk already")
+        self.desk = Desk(self, path)
+        return self.desk
+
     def snapshot(self) -> Snapshot:
         """Links and VMs as they stand, with rates since the last snapshot."""
         return self._looker.look()
 
     def close(self) -> None:
-        """Gives the ring back; the node and what it has programmed stay."""
+        """Gives the ring (and the desk) back; the node and what it has programmed stay."""
+        if self.desk is not None:
+            self.desk.close()
         self._reader.close()
         self._ring.close()
 

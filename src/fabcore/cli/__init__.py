@@ -94,6 +94,13 @@ def run(
     topology: Annotated[
         Path | None, typer.Option(help="TOML file of the emulated node (not with --node).")
     ] = None,
+    requests: Annotated[
+        Path | None,
+        typer.Option(
+            help="Let other processes ask for bandwidth through a request queue at this path "
+            "(fabcore.desk.DeskClient), best on a tmpfs."
+        ),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -111,7 +118,7 @@ def run(
     """
     from fabcore.cli.run import run_command
 
-    run_command(node or [], source, policy, rate, ticks, vms, topology, seed, json)
+    run_command(node or [], source, policy, rate, ticks, vms, topology, seed, json, requests)
 
 
 @app.command()

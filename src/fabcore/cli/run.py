@@ -24,6 +24,7 @@ MAX_RATE_HZ = 100_000.0
 VIEW_S = 0.25  # between two frames on a terminal
 LINE_S = 1.0  # between two lines
 LIVE_VMS = 64
+SIGNAL_S = 0.1  # how long a signal may go unheard while requests are waited for
 
 Show = Callable[[Frame], None]
 
@@ -38,6 +39,7 @@ def run_command(
     topology: Path | None,
     seed: int,
     json: bool,
+    requests: Path | None = None,
 ) -> None:
     """Runs the command with its options as given; returns at its end or when a signal came."""
     if policy not in POLICIES:
@@ -62,6 +64,8 @@ def run_command(
         opened.callback(node.close)
         ctl = Controller(node, policy)
         opened.callback(ctl.close)
+        if requests is not None:
+            ctl.open_desk(requests)
         feed: Feed
         if wants is None:
             limit = vms or LIVE_VMS
@@ -114,8 +118,10 @@ def drive(
         if due < now - period:
             late += 1
             due = now
-        elif due > now:
+        elif due > now and ctl.desk is None:
             stop.wait(due - now)
+        while ctl.desk is not None and not stop.is_set() and (left := due - time.monotonic()) > 0:
+            ctl.pause(min(left, SIGNAL_S))
     show(frame())
 
 
