@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -47,20 +48,22 @@ def path(tmp_path: Path) -> Path:
 class RingModel(RuleBasedStateMachine):
     """A list of everything published, and for each reader how far it has come."""
 
-    @initialize(power=st.integers(1, 6))
-    def create(self, power: int) -> None:
-        import tempfile
-
+    @initialize(power=st.integers(1, 6), many=st.booleans())
+    def create(self, power: int, many: bool) -> None:
         self.folder = tempfile.TemporaryDirectory(dir=FOLDER)
         self.file = Path(self.folder.name, "ring")
-        self.capacity = 1 << power
-        self.ring = fabcore.Ring.create(self.file, self.capacity)
+        self.capacity, self.many = 1 << power, many
+        self.ring = fabcore.Ring.create(self.file, self.capacity, many_writers=many)
+        self.second = (
+            fabcore.Ring.create(self.file, self.capacity, many_writers=True) if many else None
+        )
         self.published = 0
         self.readers: list[list] = []  # [reader, ring it came from, start, returned]
 
-    @rule(n=st.integers(0, 100))
-    def publish(self, n: int) -> None:
-        assert self.ring.publish(records(self.published, n)) == n
+    @rule(n=st.integers(0, 100), second=st.booleans())
+    def publish(self, n: int, second: bool) -> None:
+        ring = self.second if second and self.second is not None else self.ring
+        assert ring.publish(records(self.published, n)) == n
         self.published += n
 
     @rule(start=st.sampled_from(["oldest", "now"]), other=st.booleans())
@@ -93,7 +96,7 @@ class RingModel(RuleBasedStateMachine):
         """The writer leaves, a successor goes on with the same file."""
         if all(ring is not self.ring for _, ring, _, _ in self.readers):
             self.ring.close()
-            self.ring = fabcore.Ring.create(self.file, self.capacity)
+            self.ring = fabcore.Ring.create(self.file, self.capacity, many_writers=self.many)
 
     @invariant()
     def counts(self) -> None:
@@ -105,6 +108,8 @@ class RingModel(RuleBasedStateMachine):
             for reader, *_ in self.readers:
                 reader.close()
             self.ring.close()
+            if self.second is not None:
+                self.second.close()
             self.folder.cleanup()
 
 
@@ -205,3 +210,57 @@ def test_records_become_arrow_columns(path: Path) -> None:
     assert batch.schema.field("time").type == pa.timestamp("ns", "UTC")
     assert batch.column("vm")[3].as_py() == "three"
     assert batch.column("up_bytes").to_pylist() == [3 * k for k in range(40)]
+
+
+SMALL = np.dtype([("seq", "<u8"), ("value", "<f8"), ("source", "<u8")])
+
+
+def test_records_of_any_size_have_their_seq_first(path: Path) -> None:
+    with fabcore.Ring.create(path, 8, SMALL) as ring, fabcore.Ring.open(path, SMALL) as other:
+        made = np.zeros(3, SMALL)
+        made["value"] = [1.5, 2.5, 3.5]
+        assert ring.publish(made) == 3
+        got = other.reader().read(8)
+        assert got["seq"].tolist() == [1, 2, 3]
+        assert got["value"].tolist() == [1.5, 2.5, 3.5]
+        with fabcore.Ring.open(path) as plain:
+            assert plain.reader().read(1)["words"].shape == (1, 2)
+        with pytest.raises(fabcore.FabricError, match="publish takes"):
+            ring.publish(np.zeros(1, fabcore.RECORD))
+        with pytest.raises(fabcore.FabricError, match="24 bytes"):
+            fabcore.Ring.open(path, fabcore.RECORD)
+    for bad in (np.dtype("<u8"), np.dtype([("value", "<f8"), ("seq", "<u8")])):
+        with pytest.raises(fabcore.FabricError, match="first field"):
+            fabcore.Ring.create(path.with_name("bad"), 8, bad)
+    with pytest.raises(fabcore.FabricError, match="16 to 4096"):
+        fabcore.Ring.create(path.with_name("bad"), 8, np.dtype([("seq", "<u8"), ("x", "u1")]))
+    assert not path.with_name("bad").exists()
+
+
+def test_many_writers_in_many_processes_lose_nothing_uncounted(path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with fabcore.Ring.create(path, 1 << 12, many_writers=True) as ring:
+        reader = ring.reader()
+        jobs = [spawn.Process(target=_write_many, args=(str(path), k)) for k in range(3)]
+        for job in jobs:
+            job.start()
+        blocks, alive = [], True
+        while alive or reader.position < ring.published:
+            alive = any(job.is_alive() for job in jobs)
+            blocks.append(reader.read(1000))
+        got = np.concatenate(blocks)
+        assert [job.exitcode for job in jobs] == [0, 0, 0]
+        assert len(got) and len(got) + reader.lost == ring.published == 3 * 20_000
+        assert reader.lost >= ring.dropped
+        assert (np.diff(got["seq"].astype(np.int64)) > 0).all()
+        for k in range(3):  # each writer's own order stays
+            mine = got["time_ns"][got["vm"] == k].astype(np.int64)
+            assert (np.diff(mine) > 0).all()
+
+
+def _write_many(path: str, number: int) -> None:
+    with fabcore.Ring.create(path, 1 << 12, many_writers=True) as ring:
+        for first in range(0, 20_000, 100):
+            block = np.zeros(100, fabcore.RECORD)
+            block["vm"], block["time_ns"] = number, np.arange(first, first + 100)
+            ring.publish(block)
