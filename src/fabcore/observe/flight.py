@@ -119,7 +119,7 @@ class RingFlightServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def close(self, grace_s: float = 5.0) -> None:
         """Ends all streams after the batch under way. FabricError: a client has not taken its
-        batch for `grace_s` seconds; its connection ends with it, or with this process."""
+        batch for `grace_s` seconds; gRPC, and this process, end only once that client has."""
         self._ending.set()
         ending = threading.Thread(target=self.shutdown, name="fabcore-flight-end", daemon=True)
         ending.start()
