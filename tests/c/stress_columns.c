@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCHES 15000
+#define BATCHES 8000
 #define ROWS 300
 #define CONSUMERS 3
 #define PLACES 8 /* batches on their way */

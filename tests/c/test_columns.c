@@ -110,8 +110,7 @@ static void records_of_a_ring_come_in_order_and_loss_is_counted(void) {
     CHECK_EQ(fab_reader_open(ring, FAB_FROM_OLDEST, &reader), 0);
     CHECK_EQ(fab_columns_pool_open(2, &pool), 0);
     uint64_t published = 0, random = 1;
-    for (int round = 0; round < 300; round++) {
-        random = mix(random, 11);
+    for (int round = 0; round < 300; round++, random = mix(random, 11)) {
         size_t n = random % 700, max = 1 + (random >> 20) % 1500;
         struct fab_record *records = records_of(published, n *= round > 0, 5);
         CHECK_EQ(fab_ring_publish(ring, records, n), n);
@@ -119,8 +118,7 @@ static void records_of_a_ring_come_in_order_and_loss_is_counted(void) {
         published += n;
         int64_t got = fab_columns_read(pool, reader, max, NULL, 0, &batch);
         uint64_t end = fab_reader_position(reader);
-        CHECK(got >= 0 && got <= (int64_t)max);
-        CHECK(is_batch(&batch, end - (uint64_t)got, (size_t)got, 5));
+        CHECK(got <= (int64_t)max && is_batch(&batch, end - (uint64_t)got, (size_t)got, 5));
         batch.release(&batch);
     }
     CHECK(fab_reader_lost(reader) > 0);
