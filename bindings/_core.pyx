@@ -2,7 +2,9 @@
 """The C core as final classes: conversion only; what a call means stands in fabcore.h."""
 
 import errno
+import operator
 import os
+import threading
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset, strncpy
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *bytes) except NULL
 
 from fabcore_c cimport *
 
@@ -34,6 +39,7 @@ cdef size_t _address(object array) except? 0:
 
 
 include "errors.pxi"
+include "arrow.pxi"
 include "ring.pxi"
 include "index.pxi"
 include "request.pxi"

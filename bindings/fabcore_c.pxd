@@ -270,3 +270,24 @@ cdef extern from "fabcore.h" nogil:
     uint64_t fab_node_time_ns(const fab_node *node)
     int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function, uint8_t *out)
     int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count)
+
+cdef extern from "fab_arrow.h" nogil:
+    enum: FAB_COLUMNS_ROWS_MAX
+    cdef struct ArrowSchema:
+        void (*release)(ArrowSchema *)
+    cdef struct ArrowArray:
+        void (*release)(ArrowArray *)
+    cdef struct fab_vm_name:
+        uint32_t vm
+        uint32_t bytes
+        const char *name
+    ctypedef struct fab_columns_pool:
+        pass
+    int fab_columns_pool_open(size_t keep, fab_columns_pool **out)
+    void fab_columns_pool_close(fab_columns_pool *pool)
+    int64_t fab_columns_read(fab_columns_pool *pool, fab_reader *reader, size_t max,
+                             const fab_vm_name *names, size_t n_names, ArrowArray *out)
+    int64_t fab_columns_fill(fab_columns_pool *pool, const fab_record *records, size_t n,
+                             const fab_vm_name *names, size_t n_names, ArrowArray *out)
+    void fab_columns_forget(fab_columns_pool *pool)
+    int fab_columns_schema(ArrowSchema *out)

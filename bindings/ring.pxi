@@ -177,6 +177,7 @@ cdef class Reader:
 
     cdef fab_reader *_reader
     cdef Ring _owner
+    cdef ColumnPool _columns  # made by the first to_arrow
 
     def __cinit__(self):
         self._reader = NULL
@@ -219,13 +220,30 @@ cdef class Reader:
         return n
 
     def to_arrow(self, max, names=None):
-        """Up to `max` records as a pyarrow.RecordBatch: time as timestamp[ns, UTC], vm as dictionary.
+        """Up to `max` new records as a pyarrow.RecordBatch: time as timestamp[ns, UTC], vm as dictionary.
 
-        names: handle -> VM name for the dictionary; a handle without one stands as digits.
+        names: handle -> VM name for the dictionary; a handle without one stands as digits. Rows
+        are read once, into columns that come from the reader's own pool: a batch keeps its columns
+        for as long as it or any array of it lives, and only then are they written again.
+        FabricError: a negative max, a name that is no str, a ring of other records than
+        fabcore.RECORD; nothing has been read then.
         """
-        from fabcore.observe.arrow import records_to_batch
-
-        return records_to_batch(self.read(max), names)
+        self._check()
+        if self._owner.dtype != RECORD:
+            raise FabricError(f"ring {self._owner.path}: to_arrow knows fabcore.RECORD, not {self._owner.dtype}")
+        cdef Py_ssize_t room = max
+        if room < 0:
+            raise FabricError(f"cannot read {max} records")
+        cdef uint64_t ahead = (
+            fab_ring_published(self._owner._ring) - fab_reader_position(self._reader)
+        )
+        if ahead > fab_ring_capacity(self._owner._ring):
+            ahead = fab_ring_capacity(self._owner._ring)  # older ones are lost
+        if ahead < <uint64_t>room:
+            room = <Py_ssize_t>ahead
+        if self._columns is None:
+            self._columns = ColumnPool()
+        return self._columns._read(self._reader, room, names, f"ring {self._owner.path}")
 
     @property
     def lost(self) -> int:

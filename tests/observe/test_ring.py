@@ -225,6 +225,8 @@ def test_records_of_any_size_have_their_seq_first(path: Path) -> None:
         assert got["value"].tolist() == [1.5, 2.5, 3.5]
         with fabcore.Ring.open(path) as plain:
             assert plain.reader().read(1)["words"].shape == (1, 2)
+        with pytest.raises(fabcore.FabricError, match="to_arrow knows"):
+            other.reader().to_arrow(8)
         with pytest.raises(fabcore.FabricError, match="publish takes"):
             ring.publish(np.zeros(1, fabcore.RECORD))
         with pytest.raises(fabcore.FabricError, match="24 bytes"):

@@ -190,6 +190,33 @@ def replay(
 
 
 @app.command()
+def record(
+    ring: Annotated[Path, typer.Argument(metavar="RING", help="A followed ring's file.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Parquet files go here.")],
+    start: Annotated[str, typer.Option(metavar="oldest|now", help="Where to begin.")] = "oldest",
+    rotate_mib: Annotated[float, typer.Option(help="A new file after so many MiB.")] = 128.0,
+    rotate_s: Annotated[float, typer.Option(help="A new file after so many seconds.")] = 300.0,
+    prefix: Annotated[
+        str, typer.Option(help="Files are PREFIX-TIME-NUMBER.parquet.")
+    ] = "telemetry",
+    interval: Annotated[float, typer.Option(help="Seconds between two looks at the ring.")] = 0.05,
+    json: Json = False,
+) -> None:
+    """Record a ring into Parquet files until SIGTERM or Ctrl-C.
+
+    A file appears under its name only once it is whole and on disk. Records that the ring
+    overwrote first are counted as lost, in the report and in each file's metadata.
+
+    \b
+    Example:
+      fabcore record /dev/shm/telemetry --out recordings
+    """
+    from fabcore.cli.record import record_command
+
+    record_command(ring, out, start, rotate_mib, rotate_s, prefix, interval, json)
+
+
+@app.command()
 def bench(json: Json = False) -> None:
     """Time the core: the repository's bench/ in a checkout, else a short built-in one.
 
