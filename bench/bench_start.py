@@ -94,7 +94,9 @@ def test_import(benchmark, statement: str) -> None:
         benchmark.extra_info["peer"] = True
 
 
-@pytest.mark.benchmark(group="256 VMs on the default node, kernels from a warm cache, imports excluded")
+@pytest.mark.benchmark(
+    group="256 VMs on the default node, kernels from a warm cache, imports excluded"
+)
 @pytest.mark.parametrize("which", ["second", "first"])
 def test_first_tick(benchmark, which: str) -> None:
     seen = []
@@ -116,13 +118,15 @@ def test_first_tick(benchmark, which: str) -> None:
     }
 
 
-@pytest.mark.benchmark(group="first call of a kernel from a warm cache, a process each")
+@pytest.mark.benchmark(
+    group="first call of a kernel from a warm cache, the better of two processes each"
+)
 def test_slowest_first_call(benchmark, warm: int) -> None:
     found: list[tuple[float, str]] = []
     for k in range(warm):
-        seconds, compiled, name = fresh(FIRST_CALL, str(k)).split()
-        assert compiled == "0", name
-        found.append((float(seconds), name))
+        tries = [fresh(FIRST_CALL, str(k)).split() for _ in range(2)]
+        assert all(compiled == "0" for _, compiled, _ in tries)
+        found.append(min((float(seconds), name) for seconds, _, name in tries))
     times = iter(found)
     rounds(benchmark, lambda: next(times)[0], len(found))
     slowest, name = max(found)
