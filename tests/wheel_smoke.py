@@ -48,17 +48,19 @@ def ring() -> None:
     records = np.zeros(100, fabcore.RECORD)
     records["vm"] = np.arange(100) % 7
     records["up_bytes"] = np.arange(100)
-    with tempfile.TemporaryDirectory() as folder:
-        with fabcore.Ring.create(f"{folder}/ring", 128) as made:
-            rows, columns = made.reader(), made.reader()
-            assert made.publish(records) == 100
-            back = rows.read(1000)
-            assert (back["up_bytes"] == records["up_bytes"]).all() and rows.lost == 0
-            batch = columns.to_arrow(1000)
-            assert batch.num_rows == 100
-            assert batch.column("up_bytes").to_pylist() == list(range(100))
-            rows.close()
-            columns.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fabcore.Ring.create(f"{folder}/ring", 128) as made,
+    ):
+        rows, columns = made.reader(), made.reader()
+        assert made.publish(records) == 100
+        back = rows.read(1000)
+        assert (back["up_bytes"] == records["up_bytes"]).all() and rows.lost == 0
+        batch = columns.to_arrow(1000)
+        assert batch.num_rows == 100
+        assert batch.column("up_bytes").to_pylist() == list(range(100))
+        rows.close()
+        columns.close()
 
 
 def bar() -> None:

@@ -124,12 +124,12 @@ def _shm(name: str) -> Check:
 
 def _cache(name: str) -> Check:
     """Where compiled kernels are kept."""
-    from fabcore.kernel_cache import folders, writable_folder
+    from fabcore.kernel_cache import places, writable_place
 
-    folder = writable_folder()
+    folder = writable_place()
     if folder is not None:
         return Check(name, True, str(folder))
-    detail = f"not writable: {', '.join(map(str, folders()))}"
+    detail = f"not writable: {', '.join(map(str, places()))}"
     return Check(name, False, detail, "set NUMBA_CACHE_DIR to a writable folder")
 
 

@@ -13,7 +13,8 @@ import hashlib
 import os
 import shutil
 import sys
-from functools import cache, partial
+import tempfile
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
 from fabcore import __version__
 
-__all__ = ["KernelCache", "digest", "folders", "writable_folder"]
+__all__ = ["KernelCache", "folders", "places", "writable_place"]
 
 _HOME = Path(__file__).parent
 _STAGES = (_HOME, _HOME / "predict", _HOME / "solve", _HOME / "switch")
@@ -39,10 +40,10 @@ def digest() -> str:
     return sha.hexdigest()
 
 
-def folders() -> list[Path]:
-    """Where to look, in this order: NUMBA_CACHE_DIR if it is set, beside the sources (where an
-    image may bring it along, read-only), in the user's cache. Written is the first that can be."""
-    name = f"fabcore-{__version__}-{digest()[:16]}"
+def places() -> list[Path]:
+    """Where machine code may be: NUMBA_CACHE_DIR if it is set, beside the sources, the user's
+    cache."""
+    name = _name()
     found = [_HOME / "__pycache__" / name]
     if config.CACHE_DIR:
         found.insert(0, Path(config.CACHE_DIR) / name)
@@ -52,21 +53,40 @@ def folders() -> list[Path]:
     return found
 
 
-def writable_folder() -> Path | None:
-    """The folder that new machine code would go to; None when none can be written."""
-    for folder in folders():
-        there = next(p for p in (folder, *folder.parents) if p.exists())
+def writable_place() -> Path | None:
+    """The place that new machine code would go to; None when none can be written."""
+    for place in places():
+        there = next(p for p in (place, *place.parents) if p.exists())
         if there.is_dir() and os.access(there, os.W_OK):
-            return folder
+            return place
     return None
+
+
+@cache
+def folders() -> list[Path]:
+    """Where to look: the places up to the first that can be written, which gets what is missing.
+
+    So a read-only package may bring machine code along, and whoever chooses a folder has all in it.
+    """
+    found = []
+    for place in places():
+        found.append(place)
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=place).close()
+            break
+    return found
+
+
+def _name() -> str:
+    return f"fabcore-{__version__}-{digest()[:16]}"
 
 
 @cache
 def _drop_stale() -> None:
     """Machine code beside these sources that other sources were compiled to is of no more use."""
-    place = _HOME / "__pycache__"
-    for folder in place.glob("fabcore-*"):
-        if folder not in folders():
+    for folder in (_HOME / "__pycache__").glob("fabcore-*"):
+        if folder.name != _name():
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -117,12 +137,17 @@ class KernelCache:
     """
 
     def __init__(self, py_func: Any) -> None:
-        self._files = [_Files(folder, py_func) for folder in folders()]
+        self._py_func = py_func
         self.folder = self.problem = ""
+
+    @cached_property
+    def _files(self) -> list[_Files]:
+        """Not before the first use: nothing is made on disk at import."""
+        return [_Files(folder, self._py_func) for folder in folders()]
 
     @property
     def cache_path(self) -> str:
-        return self.folder or str(self._files[0].cache_path)
+        return self.folder or str(places()[0])
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The compiled kernel from the first folder that has it, or None."""
