@@ -20,8 +20,9 @@ def test_every_python_that_is_claimed_gets_a_wheel() -> None:
     minors = [int(c.removeprefix(prefix)) for c in classifiers if c.startswith(prefix)]
     assert project["project"]["requires-python"] == f">=3.{min(minors)}"
     built = project["tool"]["cibuildwheel"]["build"].split()
-    assert built == [f"cp3{minor}-*" for minor in minors]
-    assert f"for minor in {' '.join(map(str, minors))};" in (ROOT / "tests/wheels.sh").read_text()
+    assert {f"cp3{minor}-*" for minor in minors} <= set(built)
+    loop = " ".join(name.removeprefix("cp3").removesuffix("-*") for name in built)
+    assert f"for minor in {loop};" in (ROOT / "tests/wheels.sh").read_text()
 
 
 def test_stable_abi_wheel_is_made_and_tried_like_the_others() -> None:
