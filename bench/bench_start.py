@@ -48,7 +48,8 @@ print(json.dumps({"first": first, "second": second, "compiled": compiled, "calls
 """
 
 # Every kernel in a process of its own: the machine code is loaded, which is all of a first call
-# but microseconds; imports are excluded.
+# but microseconds. Our imports are excluded; the modules that numba itself imports when it starts
+# to work are not. CPU time beside it says how much of the wall clock was waiting for a core.
 FIRST_CALL = """
 import importlib, sys, time
 from fabcore.warm import kernel_modules
@@ -56,9 +57,9 @@ for name in kernel_modules():
     importlib.import_module(name)
 from fabcore.compiled import KERNELS
 kernel = KERNELS[int(sys.argv[1])]
-start = time.perf_counter()
+start, cpu = time.perf_counter(), time.process_time()
 kernel.prepare()
-print(time.perf_counter() - start, int(kernel.compiled), kernel.name)
+print(time.perf_counter() - start, time.process_time() - cpu, int(kernel.compiled), kernel.name)
 """
 
 
@@ -122,16 +123,17 @@ def test_first_tick(benchmark, which: str) -> None:
     group="first call of a kernel from a warm cache, the better of two processes each"
 )
 def test_slowest_first_call(benchmark, warm: int) -> None:
-    found: list[tuple[float, str]] = []
+    found: list[tuple[float, float, str]] = []
     for k in range(warm):
         tries = [fresh(FIRST_CALL, str(k)).split() for _ in range(2)]
-        assert all(compiled == "0" for _, compiled, _ in tries)
-        found.append(min((float(seconds), name) for seconds, _, name in tries))
+        assert all(compiled == "0" for _, _, compiled, _ in tries)
+        found.append(min((float(wall), float(cpu), name) for wall, cpu, _, name in tries))
     times = iter(found)
     rounds(benchmark, lambda: next(times)[0], len(found))
-    slowest, name = max(found)
+    slowest, _, name = max(found)
     benchmark.extra_info |= {
         "what": f"{len(found)} kernels",
         "slowest ms": round(slowest * 1e3, 1),
         "slowest": name,
+        "most CPU ms": round(max(cpu for _, cpu, _ in found) * 1e3, 1),
     }
