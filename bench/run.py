@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = ROOT / "docs" / "numbers.md"
 TRACE = ROOT.parent / "shared" / "traces" / "a100_nic_1s.parquet"
-STAGES = ("observe", "predict", "solve", "switch", "tick")
+STAGES = ("observe", "predict", "solve", "switch", "tick", "start")
 
 
 def main() -> int:

@@ -123,15 +123,13 @@ def _shm(name: str) -> Check:
 
 
 def _cache(name: str) -> Check:
-    """Where numba keeps compiled kernels: beside the sources, or in the user's cache folder."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba"
-    places = [Path(chosen)] if chosen else [Path(__file__).parent, user]
-    for place in places:
-        there = next((p for p in (place, *place.parents) if p.exists()), place)
-        if os.access(there, os.W_OK):
-            return Check(name, True, str(place))
-    detail = f"not writable: {', '.join(map(str, places))}"
+    """Where compiled kernels are kept."""
+    from fabcore.kernel_cache import places, writable_place
+
+    folder = writable_place()
+    if folder is not None:
+        return Check(name, True, str(folder))
+    detail = f"not writable: {', '.join(map(str, places()))}"
     return Check(name, False, detail, "set NUMBA_CACHE_DIR to a writable folder")
 
 

@@ -231,7 +231,10 @@ def bench(json: Json = False) -> None:
 
 @app.command()
 def warm(json: Json = False) -> None:
-    """Compile every kernel now, so that no first call has to wait.
+    """Compile every kernel now and keep it, so that no later process has to.
+
+    The last line says where: NUMBA_CACHE_DIR if it is set, else beside the package, else (it is
+    installed read-only) the user's cache. What is kept fits this kind of CPU and these sources.
 
     \b
     Example:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
 from fabcore.cli.base import Failed, emit, emit_json, stderr_console, working
+
+if TYPE_CHECKING:
+    from fabcore.warm import Prepared
 
 
 def doctor_command(strict: bool, json: bool) -> None:
@@ -25,24 +32,38 @@ def doctor_command(strict: bool, json: bool) -> None:
 
 
 def warm_command(json: bool) -> None:
-    """Compiles every kernel, with a bar on stderr."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+    """Prepares every kernel: a line for each as it is done, or with JSON a bar on stderr."""
+    from fabcore.warm import prepare_all, report
 
-    from fabcore.warm import compile_all, kernel_modules
+    def line(kernel: Prepared, _: int) -> None:
+        verb = "compiled" if kernel.compiled else "loaded"
+        emit(f"{kernel.seconds:8.3f} s  {verb:8}  {kernel.name}")
+
+    with working():
+        if json:
+            with _bar() as advance:
+                done = prepare_all(advance)
+            emit_json(report(done))
+            return
+        done = prepare_all(line)
+        found = report(done)
+    compiled = sum(kernel.compiled for kernel in done)
+    where = ", ".join(sorted({kernel.folder for kernel in done}))
+    emit(f"{found['seconds']:8.3f} s  {len(done)} kernels, {compiled} compiled; kept in {where}")
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Prepared, int], None]]:
+    """Progress on stderr, where that is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
     console = stderr_console()
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    quiet = not console.is_terminal
-    with working(), Progress(*columns, console=console, transient=True, disable=quiet) as bar:
-        task = bar.add_task("warm", total=len(kernel_modules()))
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("warm", total=None)
 
-        def tell(name: str) -> None:
-            bar.update(task, description=name, advance=0 if name == first else 1)
+        def advance(kernel: Prepared, total: int) -> None:
+            bar.update(task, description=kernel.name, total=total, advance=1)
 
-        first = next(iter(kernel_modules()), "")
-        done = compile_all(tell)
-    if json:
-        emit_json({"modules": done})
-        return
-    for module in done:
-        emit(f"{module['seconds']:8.2f} s  {module['name']}")
+        yield advance

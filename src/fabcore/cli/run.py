@@ -53,7 +53,9 @@ def run_command(
     from fabcore.host.live import LiveCollector
     from fabcore.node import Controller, ResourceNode
     from fabcore.topology import Topology
+    from fabcore.warm import prepare_all
 
+    prepare_all()  # here a signal still ends it at once, and no tick has to wait for the compiler
     with contextlib.ExitStack() as opened, until_stopped() as stop:
         wants = None if source == "live" else open_trace(source, vms, seed)
         if targets:
