@@ -23,7 +23,7 @@ def declarations(cc: str, include: Path) -> str:
         for name in ("stddef.h", "stdint.h", "errno.h", "string.h"):  # cffi knows their types
             Path(empty, name).touch()
         text = subprocess.run(
-            [cc, "-E", "-P", "-nostdinc", f"-I{empty}", f"-I{include}", str(include / "fabcore.h")],
+            [cc, "-E", "-P", "-nostdinc", f"-I{empty}", f"-I{include}", str(include / "fab_arrow.h")],
             check=True, capture_output=True, text=True,
         ).stdout  # fmt: skip
     text = re.sub(r'__attribute__\(\(visibility\("default"\)\)\)', "", text)
@@ -41,7 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     ffi = cffi.FFI()
     ffi.cdef(declarations(args.cc, args.include))
-    ffi.set_source("fabcore._embed", '#include "fabcore.h"')
+    ffi.set_source("fabcore._embed", '#include "fab_arrow.h"')
     ffi.emit_c_code(args.output)
 
 

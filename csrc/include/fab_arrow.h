@@ -73,7 +73,8 @@ FAB_API void fab_columns_pool_close(fab_columns_pool *pool);
  * is to be released like any other. Memory for `max` rows is reserved, so ask for what can be
  * there. The dictionary holds every handle that the pool has seen, so that consecutive batches
  * share it; a handle without a name stands as decimal digits. -ENOMEM, -EINVAL (max), -E2BIG (the
- * names exceed 2 GiB), or what fab_reader_read says: then nothing was read and *out is untouched.
+ * names exceed 2 GiB), -EPROTO (a ring of other records than fab_record), or what fab_reader_read
+ * says: then nothing was read and *out is untouched.
  */
 FAB_API int64_t fab_columns_read(fab_columns_pool *pool, fab_reader *reader, size_t max,
                                  const struct fab_vm_name *names, size_t n_names,

@@ -122,9 +122,12 @@ static int64_t finish(fab_columns_pool *pool, struct columns_set *set, size_t n,
 int64_t fab_columns_read(fab_columns_pool *pool, fab_reader *reader, size_t max,
                          const struct fab_vm_name *names, size_t n_names, struct ArrowArray *out) {
     struct columns_set *set = NULL;
-    if (fab_ring_record_bytes(reader->ring) != sizeof(struct fab_record)) return -EPROTO;
     int rc = prepare(pool, max, names, n_names, &set);
     if (rc < 0) return rc;
+    if (fab_ring_record_bytes(reader->ring) != sizeof(struct fab_record)) {
+        columns_set_put(set);
+        return -EPROTO;
+    }
     size_t n = 0;
     while (n < max) {
         int64_t got = fab_reader_read(reader, pool->block, block_of(max - n));

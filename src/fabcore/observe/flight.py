@@ -60,7 +60,7 @@ class Wanted:
             raise FabricError(f"ticket {ticket[:100]!r}: {error}") from None
 
 
-class RingFlightServer(flight.FlightServerBase):  # type: ignore[misc]
+class RingFlightServer(flight.FlightServerBase):
     """Serves the ring at `ring` from the moment it is made until `close`.
 
     Every stream has a reader of its own. A client that takes its batches slowly holds up only its
@@ -252,7 +252,7 @@ class RingFlightClient:
             raise FabricError(f"{self.location}: {error}") from error
 
 
-class _TokenCheck(flight.ServerMiddlewareFactory):  # type: ignore[misc]
+class _TokenCheck(flight.ServerMiddlewareFactory):
     """Refuses calls without the token, in constant time."""
 
     def __init__(self, token: str) -> None:
