@@ -30,6 +30,7 @@ def declarations(cc: str, include: Path) -> str:
     text = re.sub(r"_Static_assert\(.*?\"\s*\);", "", text, flags=re.S)
     # Exported bodies of inline functions are declared; the inline bodies are not for cffi.
     text = re.sub(r"static inline [^;{]*\{.*?\n\}", "", text, flags=re.S)
+    text = re.sub(r"\binline ([^;{]*)\{.*?\n\}", r"\1;", text, flags=re.S)
     return text + "\n".join(f"#define {name} ..." for name in CONSTANTS)
 
 
