@@ -20,7 +20,7 @@ _OPEN_TEXT = {
     "uio": {
         errno.EINVAL: "malformed; write uio:N for /dev/uioN",
         errno.ENODEV: "no such UIO device; /sys/class/uio lists those that are there",
-        errno.ENOENT: "its UIO driver exports no memory (uio_pci_generic never does); open the device's resource file in /sys or vfio:... instead",
+        errno.ENOENT: "its UIO driver exports no memory; open the device's resource file in /sys or vfio:... instead",
         errno.EACCES: "no right to open it; run as root, or give /dev/uioN to this user",
     },
     "shm": {

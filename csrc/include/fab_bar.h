@@ -58,9 +58,8 @@ typedef struct fab_bar {
  * With the page magic behind its image, writes are queued to the node that made it; everything
  * else is plain MMIO. Errors:
  *   -ENODEV      no such device        -EINVAL  malformed
- *   -ENOENT      the device has no such BAR, or it is I/O ports, or UIO exports no map
- *   -ENXIO       its memory decoding is off (sysfs)
- *   -EACCES      the process may not open it
+ *   -ENOENT      the device has no such BAR, or it is I/O ports, or its UIO driver exports no
+ * memory -ENXIO       its memory decoding is off (sysfs) -EACCES      the process may not open it
  *   -ENODATA     empty file
  *   -EPROTO      another layout        -EOWNERDEAD  the node that made it is dead
  *   -ENOSYS      VFIO: no IOMMU        -EUNATCH  VFIO: the device is not bound to vfio-pci

@@ -32,7 +32,7 @@ void bar_release(struct fab_bar *bar) {
         if (bar->held[i] >= 0) close(bar->held[i]);
 }
 
-/* bytes 0: as long as the file; at: where in its first page the registers begin. */
+/* Maps a file from its start: `bytes` registers from `at` on; 0 = as many as the file is long. */
 static int map_path(struct fab_bar *bar, const char *path, size_t bytes, size_t at) {
     struct stat st;
     int file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -80,12 +80,12 @@ static int map_uio(struct fab_bar *bar, const char *n) {
     if (access(path, F_OK) < 0) return -ENODEV;
     int rc = uio_number(n, "size", &bytes);
     if (!rc) rc = uio_number(n, "offset", &at);
-    if (!rc && !bytes) rc = -ENOENT;
+    if (!rc && bytes <= at) rc = -ENOENT;
     if (rc) return rc;
     snprintf(path, sizeof path, "/sys/class/uio/uio%s/device", n);
     bar_config_open(bar, path);
     snprintf(path, sizeof path, "/dev/uio%s", n);
-    return map_path(bar, path, bytes, at);
+    return map_path(bar, path, bytes - at, at); /* a map's size counts from its page's start */
 }
 
 /* Line n of a PCI device's resource file. A folder without one (an image kept on disk) has plain
@@ -109,6 +109,7 @@ static int map_pci(struct fab_bar *bar, const char *folder, unsigned n, int comb
     if (flags & RESOURCE_IO) return -ENOENT;
     if (snprintf(path, sizeof path, "%s/resource%u", folder, n) >= (int)sizeof path - 3)
         return -ENAMETOOLONG;
+    if (access(folder, F_OK) < 0) return -ENODEV;
     if (access(path, F_OK) < 0) return -ENOENT;
     if (combining && (!(flags & RESOURCE_PREFETCH) || access(strcat(path, "_wc"), F_OK) < 0))
         return -ENOTSUP;
@@ -130,11 +131,10 @@ static int resource_number(const char *name) {
 static int map_named(struct fab_bar *bar, const char *target, int combining) {
     char path[PATH_MAX];
     struct stat st;
-    if (stat(target, &st) < 0) return errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
-    if (S_ISDIR(st.st_mode)) return map_pci(bar, target, 0, combining);
     const char *slash = strrchr(target, '/'), *name = slash ? slash + 1 : target;
-    int n = resource_number(name);
-    if (n < 0) return combining ? -ENOTSUP : map_path(bar, target, 0, 0);
+    int n = resource_number(name), there = stat(target, &st) == 0;
+    if (there && S_ISDIR(st.st_mode)) return map_pci(bar, target, 0, combining);
+    if (n < 0) return combining && there ? -ENOTSUP : map_path(bar, target, 0, 0);
     if (strlen(target) >= sizeof path) return -ENAMETOOLONG;
     combining |= strchr(name, '_') != NULL;
     return map_pci(bar, dirname(strcpy(path, target)), (unsigned)n, combining);

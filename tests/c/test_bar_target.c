@@ -37,8 +37,12 @@ static void image_file_is_a_bar(const char *dir) {
     close(fd);
     CHECK(fab_bar_open(path, &bar) < 0);
     unlink(path);
-    CHECK_EQ(fab_bar_open(path, &bar), -ENODEV);
+    CHECK_EQ(fab_bar_open(path, &bar), -ENOENT);
     CHECK_EQ(fab_bar_open(dir, &bar), -ENOENT);
+    snprintf(path, sizeof path, "%s/no-device/resource0", dir);
+    CHECK_EQ(fab_bar_open(path, &bar), -ENODEV);
+    snprintf(path, sizeof path, "%s/no-file", dir);
+    CHECK_EQ(fab_bar_open(path, &bar), -ENODEV);
 }
 
 static void names_without_a_device_are_refused(void) {

@@ -26,6 +26,7 @@ try() { "$@" || { echo "failed: $*"; stop 99; }; }
 try $b mount -t proc proc /proc
 try $b mount -t sysfs sysfs /sys
 try $b mount -t devtmpfs dev /dev
+echo 1 >/proc/sys/kernel/printk # the console belongs to the script
 for m in $($b cat /modules/order); do try $b insmod /modules/$m; done
 try $b mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=262144 host /below
 try $b mount -t tmpfs ram /ram
@@ -40,8 +41,7 @@ exec $b switch_root /new /bin/bash -c '
   word() { sed -n "s/.*guest_$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
   "$(word python)" "$(word script)"
   echo "VERDICT $?"
-  echo o >/proc/sysrq-trigger
-  sleep 60'
+  busybox poweroff -f'
 INIT
 chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$scratch/initramfs"
