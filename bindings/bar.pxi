@@ -39,7 +39,8 @@ cdef int _raise_open(long long rc, str target, bint combining) except -1:
     kind = target.partition(":")[0]
     if kind not in ("vfio", "uio", "shm"):
         name = os.path.basename(target)
-        kind = "pci" if target.startswith("/sys/") or name.startswith("resource") else "file"
+        folder = target.startswith("/sys/") or os.path.isdir(target)
+        kind = "pci" if folder or name.startswith("resource") else "file"
     if combining and rc == -errno.ENOTSUP:
         raise BarError(
             f"{target}: no write-combining here: only a prefetchable BAR of a PCI device in /sys has it; "

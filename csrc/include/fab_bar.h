@@ -89,6 +89,7 @@ FAB_API int fab_bar_gone(fab_bar *bar);
 
 /* Off the straight path; the functions below call these. */
 FAB_API int fab_bar_read_other(fab_bar *bar, uint64_t off, uint64_t *value, unsigned width);
+FAB_API int64_t fab_bar_get32_other(fab_bar *bar, uint64_t off);
 FAB_API int fab_bar_write_other(fab_bar *bar, uint64_t off, uint64_t value, unsigned width);
 /* After a read of all ones: 0 when the device says it is there, so the value is real; -ENODEV. */
 FAB_API int fab_bar_confirm(fab_bar *bar);
@@ -143,8 +144,10 @@ FAB_INLINE int fab_bar_read64(fab_bar *bar, uint64_t off, uint64_t *value) {
 
 /* fab_bar_read32 for callers without out-parameters: the value, or -errno. */
 FAB_INLINE int64_t fab_bar_get32(fab_bar *bar, uint64_t off) {
-    uint32_t value = 0;
-    int rc = fab_bar_read32(bar, off, &value);
+    if (off >= bar->load_below || off & 3) return fab_bar_get32_other(bar, off);
+    uint32_t value = *(const volatile uint32_t *)(bar->base + off);
+    if (value != UINT32_MAX) return value;
+    int rc = fab_bar_confirm(bar);
     return rc < 0 ? rc : (int64_t)value;
 }
 

@@ -214,6 +214,12 @@ int fab_bar_read_other(fab_bar *bar, uint64_t off, uint64_t *value, unsigned wid
     return *value != UINT64_MAX >> (64 - 8 * width) ? 0 : fab_bar_confirm(bar);
 }
 
+int64_t fab_bar_get32_other(fab_bar *bar, uint64_t off) {
+    uint64_t value = 0;
+    int rc = fab_bar_read_other(bar, off, &value, 4);
+    return rc < 0 ? rc : (int64_t)value;
+}
+
 int fab_bar_write_other(fab_bar *bar, uint64_t off, uint64_t value, unsigned width) {
     int rc = check(bar, off, width);
     if (rc) return rc;
