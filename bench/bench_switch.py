@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+import importlib.util
 import mmap
 import struct
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
 
+import llvmlite.binding
+import numba
+import numba.extending
 import numpy as np
 import pytest
+from llvmlite import ir
 
 import fabcore
+from fabcore import _embed
 from fabcore._core import Plan, Switch
+
+
+def build_noop(folder: Path) -> Any:
+    """bench/noop.pyx compiled as the binding is: the peer of one call."""
+    name = Path(__file__).with_name("noop.pyx")
+    source, module = folder / "noop.c", folder / "noop.so"
+    include = sysconfig.get_path("include")
+    subprocess.run([sys.executable, "-m", "cython", "-3", "-o", source, name], check=True)
+    subprocess.run(
+        ["cc", "-O2", "-fPIC", "-shared", f"-I{include}", source, "-o", module], check=True
+    )
+    spec = importlib.util.spec_from_file_location("noop", module)
+    assert spec is not None and spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 @pytest.mark.benchmark(group="one 32-bit register read from Python")
 class TestRead:
     per = 1000
 
-    def test_noop(self, benchmark) -> None:
-        call, per = fabcore.Bar.from_buffer(bytearray(4096)).__class__, self.per
-        f = callable
+    def test_noop(self, benchmark, tmp_path: Path) -> None:
+        noop, per = build_noop(tmp_path).Noop(), self.per
 
         def loop() -> None:
             for _ in range(per):
-                f(call)
+                noop.nop(64)
 
         benchmark(loop)
         benchmark.extra_info |= {
-            "what": "peer: a builtin call that does nothing",
+            "what": "peer: a method of the same binding that does nothing",
             "peer": True,
             "per": per,
         }
@@ -50,6 +76,62 @@ class TestRead:
 
         benchmark(loop)
         benchmark.extra_info |= {"what": "struct.unpack_from of an mmap (not volatile)", "per": per}
+
+
+@numba.extending.intrinsic
+def volatile_load(typing, address):  # type: ignore[no-untyped-def]
+    """A 32-bit load that the compiler neither merges nor moves, as C's volatile."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        pointer = builder.inttoptr(args[0], ir.IntType(32).as_pointer())
+        load = builder.load(pointer)
+        load.volatile = True
+        return builder.zext(load, ir.IntType(64))
+
+    return numba.int64(numba.uint64), generate
+
+
+@pytest.mark.benchmark(group="one 32-bit register read in a compiled loop (Numba)")
+class TestLoop:
+    per = 100_000
+
+    def test_load(self, benchmark) -> None:
+        memory = np.zeros(1024, np.uint32)
+
+        @numba.njit
+        def loop(address: int, n: int) -> int:
+            total = 0
+            for i in range(n):
+                total += volatile_load(address + np.uint64(4 * (i & 1023)))
+            return total
+
+        benchmark(loop, np.uint64(memory.ctypes.data), self.per)
+        benchmark.extra_info |= {
+            "what": "peer: the volatile load itself",
+            "peer": True,
+            "per": self.per,
+        }
+
+    def test_get32(self, benchmark) -> None:
+        llvmlite.binding.load_library_permanently(fabcore.get_library())
+        signature = numba.int64(numba.uint64, numba.uint64)
+        get32 = numba.types.ExternalFunction("fab_bar_get32", signature)
+        memory = np.zeros(1024, np.uint32)
+        out = _embed.ffi.new("fab_bar **")
+        address = _embed.ffi.cast("void *", memory.ctypes.data)
+        assert _embed.lib.fab_bar_from_buffer(address, memory.nbytes, out) == 0
+        bar = np.uint64(int(_embed.ffi.cast("uintptr_t", out[0])))
+
+        @numba.njit
+        def loop(bar: int, n: int) -> int:
+            total = 0
+            for i in range(n):
+                total += get32(bar, np.uint64(4 * (i & 1023)))
+            return total
+
+        benchmark(loop, bar, self.per)
+        _embed.lib.fab_bar_close(out[0])
+        benchmark.extra_info |= {"what": "fab_bar_get32 by its symbol", "per": self.per}
 
 
 @pytest.mark.benchmark(group="one firmware command (echo) through the mailbox of the emulated node")

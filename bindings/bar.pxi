@@ -1,10 +1,66 @@
+# What hinders opening a target, by its kind, and what helps; the rest stands in errors.pxi.
+_OPEN_TEXT = {
+    "pci": {
+        errno.ENODEV: "no such PCI device; `lspci -D` lists those that are there",
+        errno.ENOENT: "the device has no memory BAR of that number; its `resource` file shows those that it has",
+        errno.ENXIO: "its memory decoding is off; write 1 to the device's `enable` file, or bind a driver",
+        errno.EACCES: "no right to open it; run as root, or give the resource file to this user's group",
+    },
+    "vfio": {
+        errno.EINVAL: "malformed; write vfio:DDDD:BB:DD.F or vfio:DDDD:BB:DD.F:BAR, BAR 0 to 5",
+        errno.ENODEV: "no such PCI device; `lspci -D` lists those that are there",
+        errno.ENOENT: "the device has no memory BAR of that number; `lspci -vs` shows those that it has",
+        errno.ENOSYS: "no IOMMU stands before it; boot with intel_iommu=on or amd_iommu=on, and switch VT-d or AMD-Vi on in the firmware",
+        errno.EUNATCH: "the device is not bound to vfio-pci; write vfio-pci to its `driver_override`, unbind its driver, and write its address to /sys/bus/pci/drivers_probe",
+        errno.EPERM: "its IOMMU group is not viable: a host driver holds another device of the group (see the device's iommu_group/devices); bind that one to vfio-pci too",
+        errno.EBUSY: "its IOMMU group is open already; close the other Bar, or the process that has it",
+        errno.ENOTSUP: "this BAR cannot be mapped through VFIO; open the device's resource file in /sys instead",
+        errno.EACCES: "no right to open its group; run as root, or give /dev/vfio/GROUP to this user",
+    },
+    "uio": {
+        errno.EINVAL: "malformed; write uio:N for /dev/uioN",
+        errno.ENODEV: "no such UIO device; /sys/class/uio lists those that are there",
+        errno.ENOENT: "its UIO driver exports no memory; open the device's resource file in /sys or vfio:... instead",
+        errno.EACCES: "no right to open it; run as root, or give /dev/uioN to this user",
+    },
+    "shm": {
+        errno.EINVAL: "malformed; write shm:NAME or shm:NAME/SWITCH",
+        errno.ENODEV: "no emulated node of that name; start it with `fabcore emulate --shm NAME`",
+        errno.EACCES: "it belongs to another user; whoever may write it programs the switch",
+    },
+    "file": {
+        errno.ENODEV: "no such file",
+        errno.EACCES: "no right to read and write it",
+    },
+}
+
+
+cdef int _raise_open(long long rc, str target, bint combining) except -1:
+    kind = target.partition(":")[0]
+    if kind not in ("vfio", "uio", "shm"):
+        name = os.path.basename(target)
+        folder = target.startswith("/sys/") or os.path.isdir(target)
+        kind = "pci" if folder or name.startswith("resource") else "file"
+    if combining and rc == -errno.ENOTSUP:
+        raise BarError(
+            f"{target}: no write-combining here: only a prefetchable BAR of a PCI device in /sys has it; "
+            "open it without write_combining"
+        )
+    text = _OPEN_TEXT[kind].get(-rc)
+    if text is None:
+        _raise_bar(rc, target)
+    raise BarError(f"{target}: {text}")
+
+
 @cython.final
 cdef class Bar:
     """The registers of one switch; which kind of memory is behind them nothing above can tell.
 
     Offsets are bytes from the start, accesses aligned to their width. Writes are posted; a read
-    through the same Bar pushes them. A device that has vanished reads all ones. One thread at a
-    time; after fork() the child opens its own.
+    through the same Bar pushes them. All ones are returned only after the device's config space has
+    confirmed that it is there; otherwise, and for every access from then on, BarError says "surprise
+    removal". (Buffers and files have no config space: their ones are ones.) One thread at a time;
+    after fork() the child opens its own.
     """
 
     cdef fab_bar *_bar
@@ -17,14 +73,18 @@ cdef class Bar:
         self._borrowed = False
 
     @staticmethod
-    def open(target):
-        """Opens "/sys/bus/pci/devices/..." (or its resourceN), "vfio:...", "uio:N", "shm:NAME[/K]" or a file."""
+    def open(target, bint write_combining=False):
+        """Opens "/sys/bus/pci/devices/BDF" (BAR 0) or its resourceN, "vfio:BDF[:BAR]", "uio:N", "shm:NAME[/K]" or a file.
+
+        write_combining: stores gather in the core on their way, for streaming into a prefetchable
+        BAR; a read or flush() puts a fence behind them.
+        """
         cdef Bar self = Bar.__new__(Bar)
         cdef bytes name = os.fsencode(target)
         self.target = os.fspath(target)
-        rc = fab_bar_open(name, &self._bar)
+        rc = fab_bar_open_wc(name, &self._bar) if write_combining else fab_bar_open(name, &self._bar)
         if rc < 0:
-            _raise_bar(rc, self.target)
+            _raise_open(rc, os.fsdecode(name), write_combining)
         return self
 
     @staticmethod
@@ -146,6 +206,12 @@ cdef class Bar:
             rc = fab_bar_flush(self._bar)
         if rc < 0:
             _raise_bar(rc, f"{self.target}: flush")
+
+    @property
+    def gone(self) -> bool:
+        """Whether the device was removed, or its node has left; asks it now."""
+        self._check()
+        return fab_bar_gone(self._bar) != 0
 
     @property
     def writes(self) -> int:

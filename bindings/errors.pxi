@@ -1,7 +1,7 @@
 # -errno to exceptions, in one place.
 
 _TEXT = {
-    errno.ENODEV: "the device is gone (its registers read all ones, or its owner has died)",
+    errno.ENODEV: "surprise removal: the device is gone (its registers read all ones, or its owner has died)",
     errno.EPROTO: "another layout: it was made by another build of fabcore; restart its owner with this one",
     errno.EOWNERDEAD: "the process that made it is dead; start it again",
     errno.EBUSY: "a live process holds it; stop that one or choose another name",

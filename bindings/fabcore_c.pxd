@@ -79,6 +79,7 @@ cdef extern from "fabcore.h" nogil:
         uint64_t time_ns
         uint64_t steps
     int fab_bar_open(const char *target, fab_bar **out)
+    int fab_bar_open_wc(const char *target, fab_bar **out)
     int fab_bar_from_buffer(void *base, size_t bytes, fab_bar **out)
     void fab_bar_close(fab_bar *bar)
     size_t fab_bar_bytes(const fab_bar *bar)
@@ -95,6 +96,7 @@ cdef extern from "fabcore.h" nogil:
     int fab_bar_write_block(fab_bar *bar, uint64_t off, const void *data, size_t bytes)
     int fab_bar_flush(fab_bar *bar)
     uint64_t fab_bar_writes(const fab_bar *bar)
+    int fab_bar_gone(fab_bar *bar)
 
     ctypedef struct fab_switch:
         pass

@@ -7,11 +7,12 @@ endif()
 
 set(CORE_PYX ${PROJECT_SOURCE_DIR}/bindings/_core.pyx)
 set(CORE_PXD ${PROJECT_SOURCE_DIR}/bindings/fabcore_c.pxd)
+file(GLOB CORE_PXI CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bindings/*.pxi)
 add_custom_command(
   OUTPUT _core.c
   COMMAND Python::Interpreter -m cython -3 --fast-fail -I ${PROJECT_SOURCE_DIR}/bindings
           -o ${CMAKE_CURRENT_BINARY_DIR}/_core.c ${CORE_PYX}
-  DEPENDS ${CORE_PYX} ${CORE_PXD}
+  DEPENDS ${CORE_PYX} ${CORE_PXD} ${CORE_PXI}
   VERBATIM)
 Python_add_library(_core MODULE ${FAB_SABI} WITH_SOABI _core.c)
 

@@ -14,6 +14,14 @@
 #define fab_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define fab_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define fab_fence_full() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* Stores that gather in the core (write-combining memory) have left it. */
+#if defined(__x86_64__) || defined(__i386__)
+#define fab_fence_stores() __builtin_ia32_sfence()
+#elif defined(__aarch64__)
+#define fab_fence_stores() __asm__("dsb st" ::: "memory")
+#else
+#define fab_fence_stores() fab_fence_full()
+#endif
 #define fab_fetch_add(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
 #define fab_fetch_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define fab_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)

@@ -2,8 +2,8 @@
  * name in libfabcore.so, for those who call by symbol (compiled Python kernels, dlsym).
  *
  * C99's rule: an `inline` definition makes no body, except in the one translation unit that
- * declares it `extern inline` (csrc/bodies.c); a call that is not inlined reaches that one. C++
- * makes a weak body where it needs one.
+ * declares it `extern` (csrc/bodies.c, csrc/switch/bar.c); a call that is not inlined reaches that
+ * one. C++ makes a weak body where it needs one.
  */
 #ifndef FAB_INLINE_H
 #define FAB_INLINE_H

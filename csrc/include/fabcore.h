@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "fab_atomic.h"
+#include "fab_bar.h"
 #include "fab_index.h"
 #include "fab_inline.h"
 #include "fab_layout.h"
@@ -34,51 +35,12 @@ extern "C" {
 FAB_API uint32_t fab_layout(void); /* FAB_LAYOUT of the library */
 FAB_API const char *fab_version(void);
 
-/* ---- switch: the BAR ----------------------------------------------------------------------- */
-
-typedef struct fab_bar fab_bar;
-
-/* target: a PCI device directory or its resourceN file, "shm:NAME/K" or "shm:NAME" (switch 0) =
- * the file /dev/shm/NAME/K, "uio:N", or any other file path of a memory image. A file or region
- * with the page magic behind its image gets its writes queued; everything else is plain MMIO.
- * -ENODEV no such device, -EPROTO another layout, -EOWNERDEAD the node that made it is dead. */
-FAB_API int fab_bar_open(const char *target, fab_bar **out);
-/* Plain memory owned by the caller, who keeps it alive. With the page magic: as above. */
-FAB_API int fab_bar_from_buffer(void *base, size_t bytes, fab_bar **out);
-FAB_API void fab_bar_close(fab_bar *bar);
-FAB_API size_t fab_bar_bytes(const fab_bar *bar); /* of the register space */
-/* The page of an emulated node behind the image, or NULL on hardware and plain buffers. */
-FAB_API struct fab_bar_page *fab_bar_page(const fab_bar *bar);
-/* Register accesses: -ERANGE out of bounds, -EINVAL unaligned, -ENODEV the node behind it is gone
- * or does not take writes any more, -ETIMEDOUT it lives but has taken none for 10 s. A read waits
- * for this bar's own posted writes. */
-FAB_API int fab_bar_read8(fab_bar *bar, uint64_t off, uint8_t *value);
-FAB_API int fab_bar_read16(fab_bar *bar, uint64_t off, uint16_t *value);
-FAB_API int fab_bar_read32(fab_bar *bar, uint64_t off, uint32_t *value);
-FAB_API int fab_bar_read64(fab_bar *bar, uint64_t off, uint64_t *value);
-FAB_API int fab_bar_write8(fab_bar *bar, uint64_t off, uint8_t value);
-FAB_API int fab_bar_write16(fab_bar *bar, uint64_t off, uint16_t value);
-FAB_API int fab_bar_write32(fab_bar *bar, uint64_t off, uint32_t value);
-FAB_API int fab_bar_write64(fab_bar *bar, uint64_t off, uint64_t value);
-/* Blocks move in 4-byte accesses, with 1- and 2-byte ones at unaligned ends. */
-FAB_API int fab_bar_read_block(fab_bar *bar, uint64_t off, void *out, size_t bytes);
-FAB_API int fab_bar_write_block(fab_bar *bar, uint64_t off, const void *data, size_t bytes);
-FAB_API int fab_bar_flush(fab_bar *bar); /* all posted writes have taken effect */
-/* Register writes posted through this bar so far (for counting a tick's writes). */
-FAB_API uint64_t fab_bar_writes(const fab_bar *bar);
-
-/* A bar whose writes are trapped: in-process nodes and tests. `trap` is called for each write with
- * the image already mapped at `base`; it stores the value itself (or not) and returns 0 or -errno.
- */
-typedef int (*fab_trap_fn)(void *context, uint64_t off, uint64_t value, unsigned width);
-FAB_API int fab_bar_trapped(void *base, size_t bytes, fab_trap_fn trap, void *context,
-                            fab_bar **out);
-
 /* ---- switch: the driver -------------------------------------------------------------------- */
 
 typedef struct fab_switch fab_switch;
 
-/* Takes the bar (does not own it). -ENODEV: reads all ones; -EPROTO: no Switchtec device id. */
+/* Takes the bar (does not own it). -ENODEV: gone, or its id reads all ones; -EPROTO: no Switchtec
+ * device id. */
 FAB_API int fab_switch_open(fab_bar *bar, fab_switch **out);
 FAB_API void fab_switch_close(fab_switch *sw);
 FAB_API fab_bar *fab_switch_bar(fab_switch *sw);
@@ -308,7 +270,7 @@ enum {
     FAB_FAULT_MRPC_STUCK = 3, /* the next `count` commands never complete */
     FAB_FAULT_VC_STUCK = 4,   /* port: the next `count` table loads never clear their status bit */
     FAB_FAULT_TORN_WRITE = 5, /* port: the next `count` table dword writes are lost */
-    FAB_FAULT_GONE = 6,       /* the switch vanishes: every read is all ones */
+    FAB_FAULT_GONE = 6,       /* the switch vanishes: accesses are -ENODEV */
     FAB_FAULT_BACK = 7
 };
 FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count);

@@ -1,27 +1,27 @@
-/* The BAR's inside: one mapping of registers and how its writes travel. */
-#ifndef FAB_BAR_H
-#define FAB_BAR_H
+/* The BAR's inside: what its files ask of each other. */
+#ifndef FAB_SWITCH_BAR_H
+#define FAB_SWITCH_BAR_H
 
 #include "fabcore.h"
 
-struct fab_bar {
-    unsigned char *base;
-    size_t bytes;              /* of the register space */
-    struct fab_bar_page *page; /* behind the image of an emulated node, else NULL */
-    int queued;                /* writes travel through the page's queue */
-    fab_trap_fn trap;          /* or are trapped, when not NULL */
-    void *context;
-    uint64_t owner;  /* this process, as the queue's lock names it */
-    uint64_t posted; /* the queue's head after this bar's last write */
-    uint64_t writes;
-    uint64_t looked_ns; /* when the owner was last seen alive, CLOCK_MONOTONIC */
-    uint32_t reads;     /* through a queued bar */
-    int dead;           /* the owner's process ended */
-    size_t mapped;      /* bytes to unmap at close; 0 = the caller's memory */
-};
+/* Opens and maps what a target names into an empty bar: base, bytes, the mapping and whatever else
+ * it holds. 0 or -errno; either way bar_release frees it. bar_open.c */
+int bar_map(const char *target, int combining, struct fab_bar *bar);
+/* BDF[:N]. bar_vfio.c */
+int bar_map_vfio(const char *name, struct fab_bar *bar);
+/* Maps bytes of an open file from `at` on. */
+int bar_map_file(struct fab_bar *bar, int file, uint64_t at, size_t bytes);
+/* Unmaps and closes what the bar holds, the mapping first and the IOMMU's container last. */
+void bar_release(struct fab_bar *bar);
 
-/* Opens and maps what a target names; *bytes is the mapping's length. 0 or -errno. bar_open.c */
-int bar_map(const char *target, void **base, size_t *bytes);
+/* Opens the config space of the device whose sysfs directory this is; a device without one is no
+ * error. bar_config.c */
+void bar_config_open(struct fab_bar *bar, const char *folder);
+/* 1 when a config access reaches the device, or there is no config space to ask. */
+int bar_config_answers(const struct fab_bar *bar);
+/* The device ignores its BARs: memory decoding is off. */
+int bar_config_sleeps(const struct fab_bar *bar);
+int bar_config_decode(struct fab_bar *bar); /* turns it on: 0 or -errno */
 
 /* Posts writes in order through the page's queue: 0, or -ENODEV when the node takes none any more.
  * bar_queue.c */
@@ -30,5 +30,10 @@ int bar_post(struct fab_bar *bar, const struct fab_posted_write *writes, size_t 
 int bar_settle(struct fab_bar *bar);
 /* 0, -EPROTO, -EOWNERDEAD: whether the page can be used. */
 int bar_check_page(const struct fab_bar_page *page);
+
+/* What is known without asking anybody: removed, or the node has left. bar.c */
+int bar_lost(const struct fab_bar *bar);
+/* 0 when the registers can be read, -errno: gone, or posted writes that did not settle. */
+int bar_ready(struct fab_bar *bar);
 
 #endif
