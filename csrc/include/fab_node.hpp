@@ -18,7 +18,7 @@ class Node {
      * find it as "shm:NAME/K"; empty = private memory. */
     Node(fab_node_config config, const std::vector<fab_node_port> &ports,
          const std::string &shm = "")
-        : name_(shm.empty() ? "of an emulated node" : "shm:" + shm) {
+        : name_(shm.empty() ? "emulated" : "shm:" + shm) {
         fab_node *node = nullptr;
         config.ports = static_cast<std::uint32_t>(ports.size());
         const char *name = shm.empty() ? nullptr : shm.c_str();
