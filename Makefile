@@ -6,7 +6,7 @@ EXTRAS ?= test,lint,plot
 JOBS ?= 2
 
 SOURCES = $(shell find csrc bindings cmake -type f) CMakeLists.txt pyproject.toml
-C_FILES = $(shell find csrc tests/c tests/fuzz -name '*.[ch]')
+C_FILES = $(shell find csrc examples tests/c tests/embed tests/fuzz -name '*.[ch]' -o -name '*.[ch]pp')
 
 .PHONY: run test test-c test-python bench lint wheel wheels soak fuzz clean
 
@@ -32,8 +32,8 @@ bench: $(VENV)/.ready
 	$(BIN)/python bench/run.py
 
 lint: $(VENV)/.ready
-	$(BIN)/ruff check src tests bench bindings/_embed.py
-	$(BIN)/ruff format --check src tests bench bindings/_embed.py
+	$(BIN)/ruff check src tests bench examples bindings/_embed.py
+	$(BIN)/ruff format --check src tests bench examples bindings/_embed.py
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/lint-imports

@@ -27,6 +27,7 @@ def declarations(cc: str, include: Path) -> str:
             check=True, capture_output=True, text=True,
         ).stdout  # fmt: skip
     text = re.sub(r'__attribute__\(\(visibility\("default"\)\)\)', "", text)
+    text = re.sub(r"^ *#pragma .*$", "", text, flags=re.M)
     text = re.sub(r"_Static_assert\(.*?\"\s*\);", "", text, flags=re.S)
     # Inline functions have exported bodies (fab_inline.h): their prototypes are enough for cffi.
     text = re.sub(r"\binline ([^;{}]*?)\s*\{.*?\n\}", r"\1;", text, flags=re.S)

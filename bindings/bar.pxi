@@ -238,6 +238,12 @@ cdef class Bar:
         cdef fab_bar_page *page = fab_bar_page_of(self._bar)
         return page is not NULL and page.realtime != 0
 
+    @property
+    def address(self) -> int:
+        """Of the C handle (fab_bar *), for compiled kernels; valid until close."""
+        self._check()
+        return <size_t>self._bar
+
     cdef int _check(self) except -1:
         if self._bar is NULL:
             raise BarError(f"{self.target}: the BAR is closed")

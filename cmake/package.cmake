@@ -1,5 +1,6 @@
 # What an embedder finds: headers, a pkg-config file and a CMake package.
-file(GLOB FAB_PUBLIC_HEADERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/include/*.h)
+file(GLOB FAB_PUBLIC_HEADERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/include/*.h
+     ${PROJECT_SOURCE_DIR}/csrc/include/*.hpp)
 install(FILES ${FAB_PUBLIC_HEADERS} DESTINATION ${FAB_ROOT}/include)
 
 if(SKBUILD)
@@ -10,8 +11,14 @@ if(SKBUILD)
 else()
   set(FAB_PKGCONFIG_DIR ${FAB_LIBDIR}/pkgconfig)
   set(FAB_CMAKE_DIR ${FAB_LIBDIR}/cmake/fabcore)
-  set(FAB_PREFIX_FROM_PC "\${pcfiledir}/../..")
-  set(FAB_PREFIX_FROM_CMAKE "../../..")
+  # Up from where they are, so that an installed tree can be moved; a distribution's library
+  # directory is deeper than lib.
+  foreach(kind PKGCONFIG CMAKE)
+    file(RELATIVE_PATH FAB_UP "/${FAB_${kind}_DIR}" "/")
+    string(REGEX REPLACE "/$" "" FAB_UP_FROM_${kind} "${FAB_UP}")
+  endforeach()
+  set(FAB_PREFIX_FROM_PC "\${pcfiledir}/${FAB_UP_FROM_PKGCONFIG}")
+  set(FAB_PREFIX_FROM_CMAKE "${FAB_UP_FROM_CMAKE}")
 endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/fabcore.pc.in fabcore.pc @ONLY)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/fabcoreConfig.cmake.in fabcoreConfig.cmake @ONLY)

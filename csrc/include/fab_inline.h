@@ -14,4 +14,19 @@
 /* For code that hardly ever runs, so that it does not stand in the way of what does. */
 #define FAB_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* Around branches for one record size: where a caller's array is of shorter records, gcc cannot see
+ * that they are never taken, and would warn the caller of the bounds.
+ * (-Wpragmas: an older gcc lacks one of them.) */
+#if defined(__GNUC__) && !defined(__clang__)
+#define FAB_ONE_SIZE_BEGIN                                                         \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wpragmas\"") \
+        _Pragma("GCC diagnostic ignored \"-Warray-bounds\"")                       \
+            _Pragma("GCC diagnostic ignored \"-Wstringop-overread\"")              \
+                _Pragma("GCC diagnostic ignored \"-Wstringop-overflow\"")
+#define FAB_ONE_SIZE_END _Pragma("GCC diagnostic pop")
+#else
+#define FAB_ONE_SIZE_BEGIN
+#define FAB_ONE_SIZE_END
+#endif
+
 #endif

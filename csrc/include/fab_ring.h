@@ -113,6 +113,7 @@ FAB_INLINE uint64_t *fab_ring_slot(const fab_ring *ring, uint64_t index) {
         memcpy((char *)(to) + 8 * (size_t)(i), &word_, sizeof word_); \
     } while (0)
 
+FAB_ONE_SIZE_BEGIN
 /* The words behind the seq. A record of one cache line is unrolled. */
 FAB_INLINE void fab_slot_fill(uint64_t *slot, const void *from, size_t words) {
     if (words == 8) {
@@ -144,6 +145,7 @@ FAB_INLINE int fab_slot_copy(const uint64_t *slot, uint64_t seq, void *to, size_
     }
     return fab_load_relaxed(slot) == seq;
 }
+FAB_ONE_SIZE_END
 
 /* Publishes n records of the ring's size (their first word, the seq, is set here) and returns how
  * many were written; never waits. With one writer that is all of them; with many, those dropped are
