@@ -100,18 +100,19 @@ FAB_STATIC_ASSERT(sizeof(struct fab_ring_header) == 2 * FAB_LINE, "two regions")
  * access. Each side publishes its index with release and reads the other's with acquire, and keeps
  * its own copies of both in its own region, so the other's line is fetched only when the copy says
  * full or empty. */
+struct fab_index_side { /* private to the side that holds it */
+    uint64_t own;       /* what it has published (released) */
+    uint64_t other;     /* what it last saw of the other side */
+    struct fab_owner owner;
+    uint8_t pad[FAB_LINE - 32];
+};
 struct fab_index_header {
     struct fab_file_head head;
     uint64_t published; /* the producer's: elements published so far */
     uint8_t pad1[FAB_LINE - 8];
     uint64_t released; /* the consumer's: elements released so far */
     uint8_t pad2[FAB_LINE - 8];
-    struct fab_index_side { /* private to the side that holds it */
-        uint64_t own;       /* what it has published (released) */
-        uint64_t other;     /* what it last saw of the other side */
-        struct fab_owner owner;
-        uint8_t pad[FAB_LINE - 32];
-    } producer, consumer;
+    struct fab_index_side producer, consumer;
 };
 FAB_STATIC_ASSERT(sizeof(struct fab_index_header) == 5 * FAB_LINE, "five regions");
 
