@@ -69,7 +69,7 @@ void add_crowd(std::vector<Measured> &all, size_t capacity, size_t batch, bool r
     all.push_back({Queue::name,
                    [=](size_t n) {
                        if (reader) return crowded_round(*queue, n, batch);
-                       return contended_round(*queue, std::min(n, capacity / 4), batch);
+                       return contended_round(*queue, std::min(n, capacity / 2), batch);
                    },
                    {},
                    {}});
@@ -109,8 +109,7 @@ inline void follow(size_t capacity, size_t batch, int readers, double gap_ns, do
                     last = w[0];
                 }
                 got[i] += k;
-                bad += fab_reader_position(reader) - before !=
-                       k + fab_reader_lost(reader) - gone;
+                bad += fab_reader_position(reader) - before != k + fab_reader_lost(reader) - gone;
             }
             lost[i] = fab_reader_lost(reader);
             if (bad) fail("followed ring: a record torn, or a loss not counted");

@@ -90,7 +90,7 @@ inline long lost_cores() {
 class Gate {
     std::atomic<int> missing;
 
-public:
+   public:
     explicit Gate(int threads) : missing(threads) {}
     void wait() {
         std::this_thread::sleep_for(std::chrono::microseconds(200));

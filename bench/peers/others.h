@@ -13,7 +13,7 @@
 // Not through the EAL: the ring's memory is ours. Flags say how producers and consumers lock.
 template <unsigned Flags>
 class Dpdk {
-public:
+   public:
     explicit Dpdk(size_t capacity) {
         ssize_t bytes = rte_ring_get_memsize_elem(sizeof(Record), unsigned(capacity));
         memory.reset(aligned_alloc(128, (size_t(bytes) + 127) / 128 * 128));
@@ -25,7 +25,8 @@ public:
         Record *from = out[writer].record;
         fill(from, seq, n);
         while (n) {
-            size_t k = rte_ring_enqueue_burst_elem(ring, from, sizeof(Record), unsigned(n), nullptr);
+            size_t k =
+                rte_ring_enqueue_burst_elem(ring, from, sizeof(Record), unsigned(n), nullptr);
             from += k;
             n -= k;
             if (!k) miss();
@@ -37,7 +38,7 @@ public:
         return k;
     }
 
-protected:
+   protected:
     struct Free {
         void operator()(void *p) const { free(p); }
     };
@@ -115,7 +116,7 @@ struct DpdkHtsZc : DpdkInPlace<RING_F_MP_HTS_ENQ> {
 #include <boost/lockfree/spsc_queue.hpp>
 
 class Boost {
-public:
+   public:
     static constexpr const char *name = "Boost spsc_queue";
     explicit Boost(size_t capacity) : queue(capacity) {}
 
@@ -135,7 +136,7 @@ public:
         return k;
     }
 
-private:
+   private:
     boost::lockfree::spsc_queue<Record> queue;
     alignas(128) Record out[MAX_BATCH];
     alignas(128) Record in[MAX_BATCH];
@@ -147,7 +148,7 @@ private:
 #include <readerwriterqueue/readerwriterqueue.h>
 
 class ReaderWriter {
-public:
+   public:
     static constexpr const char *name = "moodycamel readerwriterqueue";
     explicit ReaderWriter(size_t capacity) : queue(capacity) {}
 
@@ -167,7 +168,7 @@ public:
         return k;
     }
 
-private:
+   private:
     moodycamel::ReaderWriterQueue<Record> queue;
 };
 #endif
@@ -176,17 +177,21 @@ private:
 #define HAVE_CONCURRENTQUEUE
 #include <concurrentqueue/concurrentqueue.h>
 
-// Room for the capacity is allocated beforehand; try_enqueue never allocates.
+// Room is allocated beforehand, that of its tables of blocks too: try_enqueue never allocates.
+struct Tables : moodycamel::ConcurrentQueueDefaultTraits {
+    static const size_t EXPLICIT_INITIAL_INDEX_SIZE = 4096, IMPLICIT_INITIAL_INDEX_SIZE = 4096;
+};
 template <bool Tokens>
 class Concurrent {
-    using Queue = moodycamel::ConcurrentQueue<Record>;
+    using Queue = moodycamel::ConcurrentQueue<Record, Tables>;
 
-public:
+   public:
     static constexpr const char *name =
         Tokens ? "moodycamel concurrentqueue, tokens" : "moodycamel concurrentqueue";
     explicit Concurrent(size_t capacity)
-        : queue(capacity, 2, 2), reader(queue), writer{Queue::producer_token_t(queue),
-                                                       Queue::producer_token_t(queue)} {}
+        : queue(capacity, 2, 2),
+          reader(queue),
+          writer{Queue::producer_token_t(queue), Queue::producer_token_t(queue)} {}
 
     void put(int i, uint64_t seq, size_t n) {
         Record *from = out[i].record;
@@ -201,7 +206,7 @@ public:
         return k;
     }
 
-private:
+   private:
     Queue queue;
     Queue::consumer_token_t reader;
     Queue::producer_token_t writer[2];
@@ -216,7 +221,7 @@ private:
 // free-running indices, each side's index and its copy of the other's on lines of their own,
 // records one at a time, constructed and looked at in place.
 class Rigtorp {
-public:
+   public:
     static constexpr const char *name = "rigtorp's design (our rewrite)";
     explicit Rigtorp(size_t capacity)
         : slots(capacity + 1), memory(new Record[capacity + 1 + 2 * GAP]) {}
@@ -246,7 +251,7 @@ public:
         return k;
     }
 
-private:
+   private:
     static constexpr size_t GAP = 2;  // records between the slots and what lies beside them
     size_t after(size_t i) const { return i + 1 == slots ? 0 : i + 1; }
 

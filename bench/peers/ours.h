@@ -18,7 +18,7 @@ inline void must(int64_t rc, const char *what) {
 }
 
 class Index {
-public:
+   public:
     explicit Index(size_t capacity) {
         std::string path = ring_path();
         must(fab_index_create(path.c_str(), capacity, sizeof(Record), FAB_PRODUCER, &producer),
@@ -32,7 +32,7 @@ public:
         fab_index_close(consumer);
     }
 
-protected:
+   protected:
     fab_index *producer = nullptr, *consumer = nullptr;
 };
 
@@ -85,7 +85,7 @@ struct IndexCopy : Index {
         return k;
     }
 
-private:
+   private:
     alignas(128) Record out[MAX_BATCH];
     alignas(128) Record in[MAX_BATCH];
 };
@@ -94,7 +94,7 @@ private:
 // in the peers, the reader says from time to time how far it has come and writers stay behind.
 template <int Kind>
 class Followed {
-public:
+   public:
     static constexpr const char *name =
         Kind == FAB_MANY_WRITERS ? "followed ring, many writers" : "followed ring";
 
@@ -132,7 +132,7 @@ public:
         return k;
     }
 
-private:
+   private:
     struct alignas(128) Side {
         fab_ring *ring = nullptr;
         uint64_t seen = 0;

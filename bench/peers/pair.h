@@ -8,7 +8,7 @@
 
 // The limit: blocks of 64 KiB change hands, a flag each; nothing that moves records can do less.
 class HandOff {
-public:
+   public:
     static constexpr const char *name = "hand-off";
     static constexpr size_t BLOCK = 1024;  // records
     explicit HandOff(size_t blocks) : n(blocks), block(new Block[blocks]) {}
@@ -29,7 +29,7 @@ public:
         return count;
     }
 
-private:
+   private:
     struct alignas(128) Block {
         std::atomic<size_t> full{0};
         alignas(128) Record record[BLOCK];
@@ -80,10 +80,8 @@ Round pair_round(Queue &queue, size_t records, size_t batch, size_t lap) {
 template <class Queue>
 void add_pair(std::vector<Measured> &all, size_t capacity, size_t batch) {
     auto queue = std::make_shared<Queue>(capacity);
-    all.push_back({Queue::name,
-                   [=](size_t n) { return pair_round(*queue, n, batch, capacity); },
-                   {},
-                   {}});
+    all.push_back(
+        {Queue::name, [=](size_t n) { return pair_round(*queue, n, batch, capacity); }, {}, {}});
 }
 
 inline void add_limits(std::vector<Measured> &all) {
@@ -134,7 +132,7 @@ inline double ns_per_tick() {
 // Half a round trip through two queues, both sides polling.
 template <class Queue>
 class PingPong {
-public:
+   public:
     explicit PingPong(size_t capacity) : there(capacity), back(capacity) {}
 
     void round(size_t messages, double tick) {
@@ -171,13 +169,14 @@ public:
     }
     void report() {
         std::vector<double> &v = clean.empty() ? dirty : clean;
-        printf("{\"name\": \"%s\", \"min\": %.1f, \"p25\": %.1f, \"p50\": %.1f, \"p99\": %.1f, "
-               "\"p999\": %.1f, \"clean\": %zu, \"all\": %zu}\n",
-               Queue::name, quantile(v, 0), quantile(v, 0.25), quantile(v, 0.5), quantile(v, 0.99),
-               quantile(v, 0.999), clean.size(), clean.size() + dirty.size());
+        printf(
+            "{\"name\": \"%s\", \"min\": %.1f, \"p25\": %.1f, \"p50\": %.1f, \"p99\": %.1f, "
+            "\"p999\": %.1f, \"clean\": %zu, \"all\": %zu}\n",
+            Queue::name, quantile(v, 0), quantile(v, 0.25), quantile(v, 0.5), quantile(v, 0.99),
+            quantile(v, 0.999), clean.size(), clean.size() + dirty.size());
     }
 
-private:
+   private:
     Queue there, back;
     std::vector<double> clean, dirty;
 };
