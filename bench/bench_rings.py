@@ -18,9 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
 import tables
-from build import build
 
 import fabcore
+from build import build
 
 PROCESSES = 5
 BATCHES, CAPACITIES = (1, 8, 64, 256), (1024, 16384)

@@ -171,7 +171,10 @@ def zmq_ipc(size: int) -> Callable[[str, int], Ends]:
 
 
 def iceoryx(folder: str, records: int) -> Ends:
-    """Samples of BLOCK records, loaned and looked at in place."""
+    """Samples of BLOCK records, loaned and looked at in place.
+
+    Its writer gives up on a full buffer after a while, so the reader says how far it has come.
+    """
     import ctypes
 
     import iceoryx2 as iox2
@@ -193,7 +196,9 @@ def iceoryx(folder: str, records: int) -> Ends:
         publisher = builder.backpressure_strategy(wait).create()
 
         def go() -> None:
-            for block in blocks(records):
+            for k, block in enumerate(blocks(records)):
+                while (k + 1) * BLOCK > int(come[0]) + CAPACITY:
+                    time.sleep(0)
                 sample = publisher.loan_slice_uninit(8 * BLOCK)
                 address = sample.payload_ptr
                 ctypes.memmove(address, block.ctypes.data, block.nbytes)
@@ -202,7 +207,7 @@ def iceoryx(folder: str, records: int) -> Ends:
         go.node = node  # type: ignore[attr-defined]  # lives as long
         return go
 
-    kept = service()
+    kept, come = service(), np.frombuffer(mmap.mmap(-1, mmap.PAGESIZE), np.uint64)
     subscriber = kept[1].subscriber_builder().create()
 
     def receive(check: Check) -> None:
@@ -212,6 +217,7 @@ def iceoryx(folder: str, records: int) -> Ends:
                 array = (ctypes.c_uint64 * (8 * BLOCK)).from_address(sample.payload_ptr)
                 check(np.frombuffer(array, np.uint64))
                 sample.delete()
+                come[0] = check.received
 
     return send, receive
 
