@@ -52,8 +52,8 @@ def main() -> None:
         run("limits", rings, "limits", 9)
         for capacity in CAPACITIES:
             for batch in BATCHES:
-                run(f"pair {batch} {capacity}", rings, "pair", batch, capacity, 7)
-        run("latency", rings, "latency", 1024, 10)
+                run(f"pair {batch} {capacity}", rings, "pair", batch, capacity, 12)
+        run("latency", rings, "latency", 1024, 15)
         for batch in (1, 64):
             run(f"one writer {batch}", rings, "one-writer", batch, 1024, 5)
             run(f"two writers {batch}", rings, "writers", 0, batch, 32768, 5)

@@ -160,6 +160,7 @@ def zmq_ipc(size: int) -> Callable[[str, int], Ends]:
 
         def send() -> Callable[[], None]:
             socket = zmq.Context().socket(zmq.PUSH)
+            socket.linger = 0  # all has been received when it is closed
             socket.connect(f"ipc://{folder}/zmq")
             return lambda: each(records, size, socket.send)
 
@@ -274,7 +275,6 @@ def _child(send: Callable[[], Callable[[], None]], ready: Barrier, received: Eve
     ready.wait()
     go()
     received.wait(60)  # what a peer has not delivered yet goes with its sender
-    os._exit(0)
 
 
 if __name__ == "__main__":
