@@ -177,7 +177,7 @@ class ReaderWriter {
 #define HAVE_CONCURRENTQUEUE
 #include <concurrentqueue/concurrentqueue.h>
 
-// Room is allocated beforehand, that of its tables of blocks too: try_enqueue never allocates.
+// Room is allocated beforehand, that of its tables of blocks too: try_enqueue does not allocate.
 struct Tables : moodycamel::ConcurrentQueueDefaultTraits {
     static const size_t EXPLICIT_INITIAL_INDEX_SIZE = 4096, IMPLICIT_INITIAL_INDEX_SIZE = 4096;
 };
@@ -196,9 +196,16 @@ class Concurrent {
     void put(int i, uint64_t seq, size_t n) {
         Record *from = out[i].record;
         fill(from, seq, n);
-        while (!(Tokens ? queue.try_enqueue_bulk(writer[i], from, n)
-                        : queue.try_enqueue_bulk(from, n)))
+        for (int misses = 0; !attempt(i, from, n); misses++) {
             miss();
+            // A token keeps the blocks it has had: one writer may have taken them all for good.
+            if (misses == 10000) {
+                if (!(Tokens ? queue.enqueue_bulk(writer[i], from, n)
+                             : queue.enqueue_bulk(from, n)))
+                    fail("concurrentqueue: out of memory");
+                return;
+            }
+        }
     }
     size_t take(Check &check, size_t n) {
         size_t k = Tokens ? queue.try_dequeue_bulk(reader, in, n) : queue.try_dequeue_bulk(in, n);
@@ -207,6 +214,11 @@ class Concurrent {
     }
 
    private:
+    bool attempt(int i, Record *from, size_t n) {
+        return Tokens ? queue.try_enqueue_bulk(writer[i], from, n)
+                      : queue.try_enqueue_bulk(from, n);
+    }
+
     Queue queue;
     Queue::consumer_token_t reader;
     Queue::producer_token_t writer[2];
