@@ -8,7 +8,7 @@ JOBS ?= 2
 SOURCES = $(shell find csrc bindings cmake -type f) CMakeLists.txt pyproject.toml
 C_FILES = $(shell find csrc examples tests/c tests/embed tests/fuzz -name '*.[ch]' -o -name '*.[ch]pp')
 
-.PHONY: run test test-c test-python bench lint wheel wheels soak fuzz clean
+.PHONY: run test test-c test-python bench bench-deps lint wheel wheels soak fuzz clean
 
 # The installed package points into src/, so only C and bindings need building anew.
 $(VENV)/.ready: $(SOURCES)
@@ -30,6 +30,11 @@ test-python: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python bench/run.py
+
+# What the benchmarks compare with, from Debian and PyPI; one that is missing is named in the tables.
+bench-deps: $(VENV)/.ready
+	$(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y $$(cat bench/packages)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS),bench]'
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check src tests bench examples bindings/_embed.py
