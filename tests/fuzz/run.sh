@@ -19,8 +19,8 @@ fi
 for source in "$root"/tests/fuzz/fuzz_*.c; do
   name=$(basename "$source" .c)
   "$cc" -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-    -I"$root/csrc/include" -I"$root/csrc" -I"$root/csrc/switch" -I"$root/csrc/emulator" \
-    -o "$out/$name" "$source" "$root"/csrc/*.c "$root"/csrc/*/*.c -lpthread -lm
+    -Wl,--wrap=mmap,--wrap=munmap -I"$root/csrc/include" -I"$root/csrc" -I"$root/csrc/switch" -I"$root/csrc/emulator" \
+    -o "$out/$name" "$source" "$root/tests/fuzz/guard.c" "$root"/csrc/*.c "$root"/csrc/*/*.c -lpthread -lm
   mkdir -p "$out/corpus-$name"
   (cd "$out" && "./$name" -max_total_time="$1" -max_len=8192 -timeout=20 -verbosity=0 \
     -print_final_stats=1 "corpus-$name" 2>"$name.log") || {
