@@ -76,9 +76,10 @@ FAB_INLINE size_t fab_index_ready(fab_index *ring, size_t want) {
     uint64_t lap = ring->role == FAB_PRODUCER ? ring->mask + 1 : 0;
     uint64_t ready = side->other + lap - side->own;
     if (ready < want) {
-        side->other = fab_load_acquire(ring->theirs);
-        ready = side->other + lap - side->own;
-        if (FAB_UNLIKELY(ready > ring->mask + 1)) ready = 0; /* the other side wrote nonsense */
+        uint64_t other = fab_load_acquire(ring->theirs);
+        ready = other + lap - side->own;
+        if (FAB_UNLIKELY(ready > ring->mask + 1)) return 0; /* nonsense: not to be remembered */
+        side->other = other;
     }
     return (size_t)ready;
 }

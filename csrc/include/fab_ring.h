@@ -70,7 +70,7 @@ typedef struct fab_reader {
  * the seq (a uint64_t, first in the record) included.
  * -EINVAL capacity no power of two in 2..2^30, or record_bytes; -EBUSY a live writer holds it;
  * -EUSERS it has FAB_RING_WRITERS live writers; -EPROTO another layout, capacity, record size or
- * kind of writers; -EEXIST a file that is no ring. */
+ * kind of writers; -EEXIST a file that is no ring; -EBADMSG its count makes no sense. */
 FAB_API int fab_ring_create(const char *path, uint64_t capacity, size_t record_bytes, int writers,
                             fab_ring **out);
 /* Opens for reading. -EPROTO another layout, -EINVAL no ring, -ENODATA truncated. */
@@ -83,6 +83,7 @@ FAB_API uint64_t fab_ring_published(const fab_ring *ring); /* those dropped incl
 FAB_API uint64_t fab_ring_dropped(const fab_ring *ring);   /* given up by its writers so far */
 
 enum { FAB_FROM_OLDEST = 0, FAB_FROM_NOW = 1 };
+/* -EBADMSG the ring's count makes no sense. */
 FAB_API int fab_reader_open(fab_ring *ring, int from, fab_reader **out);
 FAB_API void fab_reader_close(fab_reader *reader); /* before fab_ring_close */
 FAB_API uint64_t fab_reader_lost(const fab_reader *reader);

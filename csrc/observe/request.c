@@ -43,8 +43,7 @@ static void answer_begun(struct fab_request_queue *q) {
             }
         }
         if (STATE(state) == FAB_REQUEST_LEFT) {
-            fab_store_release(&slot->state, NEXT_USE(state));
-            fab_store_release(&slot->client, UINT64_C(0));
+            request_give_back(q, slot, state);
         }
     }
 }

@@ -36,6 +36,15 @@ static inline char *reply_data(const struct fab_request_queue *q, size_t i) {
     return request_data(q, i) + q->request_room;
 }
 
+/* Server: a slot that its client has left is free again. It names the server meanwhile: were that
+ * killed between the last two stores, the slot would stay a client's that knows nothing of it. */
+static inline void request_give_back(const struct fab_request_queue *q,
+                                     struct fab_request_slot *slot, uint32_t state) {
+    fab_store_release(&slot->client, q->self);
+    fab_store_release(&slot->state, NEXT_USE(state));
+    fab_store_release(&slot->client, UINT64_C(0));
+}
+
 uint64_t request_now_ns(void); /* CLOCK_MONOTONIC */
 /* Sleeps while *word == value, at most until the deadline. */
 void request_sleep(uint32_t *word, uint32_t value, uint64_t deadline_ns);

@@ -35,9 +35,11 @@ static int64_t find_slot(const struct fab_request_queue *q) {
     for (size_t i = 0; i < q->n; i++) {
         struct fab_request_slot *slot = request_slot(q, i);
         uint64_t client = fab_load_acquire(&slot->client);
+        if (!client || owner_word_alive(client)) continue;
+        /* The state after the death: before it, the client may have submitted yet. */
         uint32_t state = STATE(fab_load_acquire(&slot->state));
-        if (!client || (state != FAB_REQUEST_IDLE && state != FAB_REQUEST_DONE)) continue;
-        if (!owner_word_alive(client) && hold(q, slot, client)) return (int64_t)i;
+        if (state != FAB_REQUEST_IDLE && state != FAB_REQUEST_DONE) continue;
+        if (hold(q, slot, client)) return (int64_t)i;
     }
     return -EAGAIN;
 }

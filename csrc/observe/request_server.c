@@ -54,9 +54,10 @@ static void sweep(struct fab_request_queue *q) {
 /* The next slot that may be submitted, round after round, or -EAGAIN. */
 static int64_t next_slot(struct fab_request_queue *q) {
     size_t words = (q->n + 63) / 64;
+    uint64_t slots = q->n < 64 ? (UINT64_C(1) << q->n) - 1 : ~UINT64_C(0); /* whose bits count */
     for (size_t k = 0; k < words; k++)
         if (fab_load_relaxed(&q->header->submitted[k]))
-            q->found[k] |= fab_exchange(&q->header->submitted[k], UINT64_C(0));
+            q->found[k] |= fab_exchange(&q->header->submitted[k], UINT64_C(0)) & slots;
     for (size_t k = 0; k <= words; k++) {
         size_t w = (q->next / 64 + k) % words;
         uint64_t bits = q->found[w];
@@ -111,7 +112,6 @@ int fab_request_reply(fab_request_queue *q, uint64_t ticket, const void *reply, 
         }
     }
     if (state != WITH_STATE(serving, FAB_REQUEST_LEFT)) return -EINVAL;
-    fab_store_release(&slot->state, NEXT_USE(state));
-    fab_store_release(&slot->client, UINT64_C(0));
+    request_give_back(q, slot, state);
     return -EPIPE;
 }

@@ -37,10 +37,11 @@ uint64_t fab_ring_published(const fab_ring *ring) {
 
 int fab_reader_open(fab_ring *ring, int from, fab_reader **out) {
     if (from != FAB_FROM_OLDEST && from != FAB_FROM_NOW) return -EINVAL;
+    uint64_t published = fab_ring_published(ring), capacity = ring->mask + 1;
+    if (published > SEQ_INDEX) return -EBADMSG;
     size_t bytes = (sizeof(struct fab_reader) + FAB_LINE - 1) / FAB_LINE * FAB_LINE;
     struct fab_reader *reader = aligned_alloc(FAB_LINE, bytes); /* readers share no line */
     if (!reader) return -ENOMEM;
-    uint64_t published = fab_ring_published(ring), capacity = ring->mask + 1;
     *reader = (struct fab_reader){.ring = ring, .position = published};
     if (from == FAB_FROM_OLDEST) {
         /* A reader from the oldest on wants all of them: those already gone are lost to it. */
@@ -80,6 +81,7 @@ static int look_at_tip(struct fab_reader *reader) {
     if (reader->fresh) return 0;
     reader->fresh = 1;
     reader->tip = fab_load_acquire(&reader->ring->header->published);
+    if (reader->tip > SEQ_INDEX) reader->tip = reader->position; /* nonsense: no count gets there */
     return reader->position < reader->tip;
 }
 
@@ -110,8 +112,8 @@ static int owner_is_dead(struct fab_reader *reader, uint64_t seq) {
  *   being written: the slot is owned for it. Lost if the owner is dead, else to come;
  *   gone: the slot is owned for, or holds, a later one;
  *   to come, when the slot still holds an earlier one and a live writer claims the index;
- *   dropped, when none does. The writer clears its claim after its last store to the slot, so a
- *   record that was written in the meantime is seen by looking at the slot after the claims. */
+ *   dropped, when none does. The writer clears its claim and signs off after its last store to the
+ *   slot, so a record written in the meantime is seen by looking at the slot after them. */
 static int settle_many(struct fab_reader *reader, uint64_t seq) {
     const struct fab_ring *ring = reader->ring;
     uint64_t want = reader->position + 1;
@@ -123,9 +125,8 @@ static int settle_many(struct fab_reader *reader, uint64_t seq) {
         if (!owner_is_dead(reader, seq)) return 0;
     } else if (there < want) {
         if (ring_claimed(ring, reader->position)) return 0;
-        uint64_t again = fab_load_acquire(fab_ring_slot(ring, reader->position));
-        if (again != seq) return 1;
     }
+    if (there <= want && fab_load_acquire(fab_ring_slot(ring, reader->position)) != seq) return 1;
     skip_lost(reader);
     return 1;
 }

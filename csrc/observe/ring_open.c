@@ -37,6 +37,7 @@ static void map_ring(struct fab_ring *ring, struct fab_file_head *head, size_t b
 static int enter(struct fab_file_head *head, size_t bytes, void *self) {
     struct fab_ring *ring = self;
     map_ring(ring, head, bytes);
+    if (fab_ring_published(ring) > SEQ_INDEX) return -EBADMSG;
     int rc =
         head->writers == FAB_MANY_WRITERS ? ring_join(ring) : owner_take(&ring->header->writer);
     if (rc < 0) return rc;
