@@ -7,7 +7,11 @@
  *             a consumer that sees the index sees the elements
  *   consumer  has read the elements, then `released` (release)   pairs with the producer's acquire:
  *             a producer that sees the index overwrites only what has been read
- * The other side's index is fetched only when the last one seen says full (empty).
+ * The other side's index is fetched only when the last one seen says full (empty). Sides that run
+ * in lockstep fetch it for every few elements, and each fetch holds the other up; so one that
+ * takes them one by one and keeps finding a few pauses before it looks again, and a distance grows
+ * (`lean`). One that finds nothing
+ * looks again at once: who waits for a single element gets it without delay.
  *
  * Crash behaviour. A side that is killed has published what it stored to its index and nothing
  * else: a run that was claimed but not published never happened, one that was peeked but not
@@ -31,6 +35,7 @@ extern "C" {
 #endif
 
 enum { FAB_PRODUCER = 0, FAB_CONSUMER = 1 };
+enum { FAB_INDEX_FEW = 32, FAB_INDEX_BATCH = 4, FAB_INDEX_PAUSES = 4 }; /* see `lean` */
 
 /* One side's handle; private to the process that opened it. Aligned so that two handles in one
  * process share no line. */
@@ -42,8 +47,9 @@ typedef struct fab_index {
     struct fab_index_side *side; /* this side's own region */
     uint64_t *mine;              /* this side's published index */
     const uint64_t *theirs;
-    size_t held; /* elements claimed (peeked) and not yet published (released) */
-    int role;    /* FAB_PRODUCER, FAB_CONSUMER */
+    size_t held;   /* elements claimed (peeked) and not yet published (released) */
+    int role;      /* FAB_PRODUCER, FAB_CONSUMER */
+    unsigned lean; /* pauses before the next look at the other side */
     uint64_t pid;
     size_t map_bytes;
     uint8_t pad[FAB_LINE - 88];
@@ -76,10 +82,15 @@ FAB_INLINE size_t fab_index_ready(fab_index *ring, size_t want) {
     uint64_t lap = ring->role == FAB_PRODUCER ? ring->mask + 1 : 0;
     uint64_t ready = side->other + lap - side->own;
     if (ready < want) {
-        uint64_t other = fab_load_acquire(ring->theirs);
+        for (unsigned k = 0; k < ring->lean; k++) fab_pause();
+        uint64_t other = fab_load_acquire(ring->theirs), gained = other - side->other;
         ready = other + lap - side->own;
         if (FAB_UNLIKELY(ready > ring->mask + 1)) return 0; /* nonsense: not to be remembered */
         side->other = other;
+        if (gained == 0 || gained >= FAB_INDEX_FEW || want >= FAB_INDEX_BATCH)
+            ring->lean = 0;
+        else if (ring->lean < FAB_INDEX_PAUSES)
+            ring->lean++;
     }
     return (size_t)ready;
 }
