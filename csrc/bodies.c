@@ -6,6 +6,8 @@ extern inline uint64_t *fab_ring_slot(const fab_ring *ring, uint64_t index);
 extern inline void fab_slot_fill(uint64_t *slot, const void *from, size_t words);
 extern inline int fab_slot_copy(const uint64_t *slot, uint64_t seq, void *to, size_t words);
 extern inline int64_t fab_ring_publish(fab_ring *ring, const void *records, size_t n);
+extern inline int fab_reader_look(fab_reader *reader);
+extern inline int fab_reader_ahead(fab_reader *reader, size_t n);
 extern inline int64_t fab_reader_read(fab_reader *reader, void *out, size_t max);
 
 extern inline size_t fab_index_ready(fab_index *ring, size_t want);

@@ -42,6 +42,9 @@
 extern "C" {
 #endif
 
+/* No index gets there: 22 years at 1e8 records a second. A count beyond it is nonsense. */
+#define FAB_SEQ_MAX UINT64_C(0xffffffffffffff)
+
 /* One handle; private to the process that opened it, its fields to this header and csrc/observe. */
 typedef struct fab_ring {
     struct fab_ring_header *header;
@@ -54,6 +57,7 @@ typedef struct fab_ring {
     struct fab_ring_writer *self; /* many writers: this one's place in the table, NULL = none */
     uint64_t mark; /* many writers: the owned bit and this place, as they stand in a seq */
     size_t map_bytes;
+    int many; /* FAB_MANY_WRITERS */
 } fab_ring;
 
 typedef struct fab_reader {
@@ -170,26 +174,49 @@ FAB_INLINE int64_t fab_ring_publish(fab_ring *ring, const void *records, size_t 
     return (int64_t)n;
 }
 
+/* `published`, read once a call: 1 if the record at position is below it. */
+FAB_INLINE int fab_reader_look(fab_reader *reader) {
+    if (reader->position < reader->tip) return 1;
+    if (reader->fresh) return 0;
+    reader->fresh = 1;
+    reader->tip = fab_load_acquire(&reader->ring->header->published);
+    if (FAB_UNLIKELY(reader->tip > FAB_SEQ_MAX)) reader->tip = reader->position; /* nonsense */
+    return reader->position < reader->tip;
+}
+
+/* Whether a reader of blocks should look at the slot at its position. With one writer it keeps to
+ * the records that are counted: a look at a slot that is being written takes its line from the
+ * writer, and behind a writer of blocks that would happen for every record. What a dead writer left
+ * uncounted is found by looking at the slot all the same, first and then now and then. */
+FAB_INLINE int fab_reader_ahead(fab_reader *reader, size_t n) {
+    return reader->ring->many || fab_reader_look(reader) || n == 0;
+}
+
 /* Copies up to max records; 0 when there is nothing new. A record that was overwritten before or
- * while it was copied is counted in `lost`, never returned torn. Looks at the records' own words
- * only: `published`, whose line writers keep writing, is read where a slot does not answer by
- * itself, once a call and for each loss. */
+ * while it was copied is counted in `lost`, never returned torn. Asked for one record it looks at
+ * that record's own words only (which is the quickest way to learn of it): `published`, whose line
+ * writers keep writing, is read where a slot does not answer by itself, once a call and for each
+ * loss. Asked for more it reads `published` once a call. */
 FAB_INLINE int64_t fab_reader_read(fab_reader *reader, void *out, size_t max) {
     const fab_ring *ring = reader->ring;
     char *to = (char *)out;
     size_t n = 0;
     reader->fresh = 0;
     while (n < max) {
+        if (max > 1 && !fab_reader_ahead(reader, n)) break;
         const uint64_t *slot = fab_ring_slot(ring, reader->position);
         uint64_t want = reader->position + 1, seq = fab_load_acquire(slot);
         if (seq == want && fab_slot_copy(slot, want, to, ring->words)) {
             n++;
             to += 8 * ring->words;
             reader->position = want;
+        } else if (seq - 1 < reader->position && reader->position >= reader->tip && !ring->many) {
+            break; /* the lap before: the next one is to come */
         } else if (!fab_reader_settle(reader, seq)) {
             break;
         }
     }
+    if (n) reader->stuck_ns = 0;
     return (int64_t)n;
 }
 

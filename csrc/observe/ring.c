@@ -16,7 +16,7 @@ size_t fab_ring_record_bytes(const fab_ring *ring) {
     return 8 * ring->words;
 }
 int fab_ring_writers(const fab_ring *ring) {
-    return (int)ring->header->head.writers;
+    return ring->many ? FAB_MANY_WRITERS : FAB_ONE_WRITER;
 }
 uint64_t fab_ring_dropped(const fab_ring *ring) {
     return fab_load_acquire(&ring->header->dropped);
@@ -28,7 +28,7 @@ uint64_t fab_ring_dropped(const fab_ring *ring) {
  */
 uint64_t fab_ring_published(const fab_ring *ring) {
     uint64_t counted = fab_load_acquire(&ring->header->published), index = counted;
-    if (fab_ring_writers(ring) == FAB_MANY_WRITERS) return counted;
+    if (ring->many) return counted;
     while (index - counted < ring->lag && fab_load_acquire(fab_ring_slot(ring, index)) == index + 1)
         index++;
     counted = fab_load_acquire(&ring->header->published);
@@ -75,37 +75,23 @@ static void skip_lost(struct fab_reader *reader) {
     reader->stuck_ns = 0;
 }
 
-/* `published`, read once a call: 1 if the record at position is below it. */
-static int look_at_tip(struct fab_reader *reader) {
-    if (reader->position < reader->tip) return 1;
-    if (reader->fresh) return 0;
-    reader->fresh = 1;
-    reader->tip = fab_load_acquire(&reader->ring->header->published);
-    if (reader->tip > SEQ_INDEX) reader->tip = reader->position; /* nonsense: no count gets there */
-    return reader->position < reader->tip;
-}
-
 /* A slot left half-written by a dead writer reads 0 with `published` <= position: nothing new. */
-static int settle_one(struct fab_reader *reader, uint64_t seq) {
-    uint64_t want = reader->position + 1;
-    if (reader->position >= reader->tip) {
-        if (seq != 0 && seq < want) return 0; /* the lap before: the next one is to come */
-        if (!look_at_tip(reader)) return 0;
-        return 1; /* look again: only now is it known that it was published */
-    }
+static int settle_one(struct fab_reader *reader) {
+    /* Look again: only now is it known that it was published. */
+    if (reader->position >= reader->tip) return fab_reader_look(reader);
     skip_lost(reader);
     return 1;
 }
 
-/* 1: its owner has had its time and is dead. */
-static int owner_is_dead(struct fab_reader *reader, uint64_t seq) {
+/* 1, once in a while: the record has had its time, and it is worth a look at /proc. */
+static int has_waited(struct fab_reader *reader) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
     uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
     if (!reader->stuck_ns) reader->stuck_ns = now;
     if (now - reader->stuck_ns < STUCK_NS) return 0;
-    reader->stuck_ns = now; /* the next look at the process only then */
-    return !ring_owner_alive(reader->ring, seq);
+    reader->stuck_ns = now;
+    return 1;
 }
 
 /* The index is taken (position < tip), so its record is
@@ -117,14 +103,14 @@ static int owner_is_dead(struct fab_reader *reader, uint64_t seq) {
 static int settle_many(struct fab_reader *reader, uint64_t seq) {
     const struct fab_ring *ring = reader->ring;
     uint64_t want = reader->position + 1;
-    if (!look_at_tip(reader)) return 0;
+    if (!fab_reader_look(reader)) return 0;
     seq = fab_load_acquire(fab_ring_slot(ring, reader->position));
     if (seq == want) return 1;
     uint64_t there = seq & SEQ_INDEX;
     if (seq & SEQ_OWNED && there == want) {
-        if (!owner_is_dead(reader, seq)) return 0;
-    } else if (there < want) {
-        if (ring_claimed(ring, reader->position)) return 0;
+        if (!has_waited(reader) || ring_owner_alive(ring, seq)) return 0;
+    } else if (there < want && ring_claimed(ring, reader->position, 0)) {
+        if (!has_waited(reader) || ring_claimed(ring, reader->position, 1)) return 0;
     }
     if (there <= want && fab_load_acquire(fab_ring_slot(ring, reader->position)) != seq) return 1;
     skip_lost(reader);
@@ -132,6 +118,5 @@ static int settle_many(struct fab_reader *reader, uint64_t seq) {
 }
 
 int fab_reader_settle(fab_reader *reader, uint64_t seq) {
-    return reader->ring->header->head.writers == FAB_MANY_WRITERS ? settle_many(reader, seq)
-                                                                  : settle_one(reader, seq);
+    return reader->ring->many ? settle_many(reader, seq) : settle_one(reader);
 }

@@ -8,7 +8,7 @@
  * index + 1. */
 #define SEQ_OWNED (UINT64_C(1) << 63)
 #define SEQ_OWNER_SHIFT 56
-#define SEQ_INDEX (UINT64_C(0xffffffffffffff)) /* 56 bits: 22 years at 1e8 records a second */
+#define SEQ_INDEX FAB_SEQ_MAX
 
 /* A claim: first << CLAIM_SHIFT | how many. */
 #define CLAIM_SHIFT 8
@@ -27,7 +27,7 @@ int ring_join(struct fab_ring *ring);
 void ring_leave(struct fab_ring *ring);
 /* Whether the writer that owns a slot with this seq lives. */
 int ring_owner_alive(const struct fab_ring *ring, uint64_t seq);
-/* Whether a live writer has claimed `index`. */
-int ring_claimed(const struct fab_ring *ring, uint64_t index);
+/* Whether a writer has claimed `index`; with `alive`, whether one that lives has. */
+int ring_claimed(const struct fab_ring *ring, uint64_t index, int alive);
 
 #endif

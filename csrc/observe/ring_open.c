@@ -30,6 +30,7 @@ static void map_ring(struct fab_ring *ring, struct fab_file_head *head, size_t b
     ring->words = head->element_bytes / 8;
     ring->lag = head->capacity / 2 < LAG_MAX ? head->capacity / 2 : LAG_MAX;
     ring->map_bytes = bytes;
+    ring->many = head->writers == FAB_MANY_WRITERS;
 }
 
 /* Records and count stay; a slot that a dead writer left half-written is the next to be written,

@@ -41,12 +41,14 @@ int ring_owner_alive(const struct fab_ring *ring, uint64_t seq) {
     return place < FAB_RING_WRITERS && owner_alive(&ring_table(ring)[place].owner);
 }
 
-int ring_claimed(const struct fab_ring *ring, uint64_t index) {
+int ring_claimed(const struct fab_ring *ring, uint64_t index, int alive) {
     for (unsigned place = 0; place < FAB_RING_WRITERS; place++) {
         const struct fab_ring_writer *writer = &ring_table(ring)[place];
         uint64_t claim = fab_load_acquire(&writer->claim), first = claim >> CLAIM_SHIFT;
         uint64_t n = claim & ((1 << CLAIM_SHIFT) - 1);
-        if (index - first < n && owner_alive(&writer->owner)) return 1;
+        if (index - first < n && (!alive || owner_alive(&writer->owner))) return 1;
+        /* Places are taken from the first on: behind one that nobody ever had are no others. */
+        if (!claim && !fab_load_relaxed(&writer->owner.start)) return 0;
     }
     return 0;
 }
@@ -75,7 +77,7 @@ static int own_slot(struct fab_ring *ring, uint64_t *slot, uint64_t index) {
 /* Lines for n records are fetched for writing at once: a compare-and-swap waits for its line, and
  * one after the other that would be a trip to the reader's core for each record. */
 static void fetch_slots(const struct fab_ring *ring, uint64_t first, uint64_t n) {
-    for (uint64_t i = 0; i < n; i++) __builtin_prefetch(fab_ring_slot(ring, first + i), 1);
+    for (uint64_t i = 0; i < n; i++) fab_fetch_for_writing(fab_ring_slot(ring, first + i));
 }
 
 int64_t fab_ring_publish_many(fab_ring *ring, const void *records, size_t n) {
@@ -84,7 +86,7 @@ int64_t fab_ring_publish_many(fab_ring *ring, const void *records, size_t n) {
     for (size_t done = 0; done < n;) {
         uint64_t batch = n - done < ring->lag ? n - done : ring->lag;
         uint64_t first = take_indices(ring, batch);
-        fetch_slots(ring, first, batch);
+        if (batch > 1) fetch_slots(ring, first, batch);
         for (uint64_t i = 0; i < batch; i++, from += 8 * ring->words) {
             uint64_t *slot = fab_ring_slot(ring, first + i);
             if (own_slot(ring, slot, first + i)) {
