@@ -1,13 +1,19 @@
-"""One tick of the default node, and admission from Python."""
+"""One tick of the default node, and admission from Python, in this process and from another."""
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fabcore
+from fabcore.desk import DeskClient
 
 
 class Loop:
@@ -76,3 +82,48 @@ def test_allocate_and_release(benchmark) -> None:
     benchmark.pedantic(pairs, rounds=50, warmup_rounds=2)
     benchmark.extra_info |= {"what": "allocate + release", "per": per}
     loop.close()
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The path that bench/peers/desk.py, a process of its own, serves in the given way."""
+    path = str(Path("/dev/shm", f"fabcore-bench-{os.getpid()}-{request.param}"))
+    script = Path(__file__).parent / "peers" / "desk.py"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, script, request.param, path], **pipes) as process:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == "ready\n"
+        yield path
+        process.stdin.close()
+        assert process.wait(30) == 0
+    Path(path).unlink(missing_ok=True)
+
+
+def _spread(benchmark) -> None:
+    p50, p99 = np.percentile(benchmark.stats.stats.data, (50, 99)) * 1e6
+    benchmark.extra_info |= {"p50 us": round(p50, 1), "p99 us": round(p99, 1)}
+
+
+@pytest.mark.benchmark(group="allocate, asked from another process (both sides Python)")
+class TestDesk:
+    @pytest.mark.parametrize("server", ["socket"], indirect=True)
+    def test_socket(self, benchmark, server: str) -> None:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(server)
+
+            def ask() -> None:
+                peer.sendall(b"x" * 24)
+                assert peer.recv(512)
+
+            benchmark.pedantic(ask, rounds=3000, warmup_rounds=50)
+        benchmark.extra_info |= {"what": "peer: a Unix socket's echo, no work", "peer": True}
+        _spread(benchmark)
+
+    @pytest.mark.parametrize("server", ["desk"], indirect=True)
+    def test_desk(self, benchmark, server: str) -> None:
+        with DeskClient(server) as desk:
+            benchmark.pedantic(
+                desk.allocate_pci_bandwidth, ("a", 1e9), rounds=3000, warmup_rounds=50
+            )
+        benchmark.extra_info["what"] = "DeskClient, the controller ticks at 1 kHz beside it"
+        _spread(benchmark)

@@ -2,6 +2,7 @@
 #ifndef FAB_OBSERVE_REQUEST_H
 #define FAB_OBSERVE_REQUEST_H
 
+#include <sched.h>
 #include <time.h>
 
 #include "fab_atomic.h"
@@ -46,6 +47,20 @@ static inline void request_give_back(const struct fab_request_queue *q,
 }
 
 uint64_t request_now_ns(void); /* CLOCK_MONOTONIC */
+/* Spinning for some microseconds before a sleep: 0 when the time is over. `looks` counts from 0.
+ * The other side may want this very core, where the wake-up has put it: every microsecond or so it
+ * gets it. A hypervisor takes a tight loop of pauses for a lock that hangs and gives the core away,
+ * so between two of them are many looks. */
+#define SPIN_NS (50 * 1000)
+#define LOOKS_PER_YIELD 512
+static inline int request_spin(unsigned looks, uint64_t *start_ns) {
+    if (looks % LOOKS_PER_YIELD != LOOKS_PER_YIELD - 1) return 1;
+    uint64_t now = request_now_ns();
+    if (looks < LOOKS_PER_YIELD) *start_ns = now;
+    sched_yield();
+    return now - *start_ns < SPIN_NS;
+}
+
 /* Sleeps while *word == value, at most until the deadline. */
 void request_sleep(uint32_t *word, uint32_t value, uint64_t deadline_ns);
 void request_wake(uint32_t *word);

@@ -1,15 +1,12 @@
 /* The client's side of the request queue: a slot, a request, a wait. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "observe/file.h"
 #include "observe/request.h"
 
 enum {
-    SPINS = 2000,               /* looks at the slot before sleeping: some 20 us */
-    SPINS_PER_YIELD = 200,      /* the server may want this very core */
     PATIENCE_NS = 50 * 1000000, /* between looks at whether the server lives */
     FULL_NS = 200 * 1000        /* between looks for a free slot */
 };
@@ -98,13 +95,9 @@ static int done(const struct fab_request_slot *slot) {
 /* 0: the reply is there; else -errno, and the request is given up. */
 static int wait_done(struct fab_request_queue *q, struct fab_request_slot *slot, uint32_t submitted,
                      uint64_t deadline) {
-    for (unsigned spin = 1; spin <= SPINS; spin++) {
+    uint64_t start = 0;
+    for (unsigned looks = 0; request_spin(looks, &start); looks++)
         if (done(slot)) return 0;
-        if (spin % SPINS_PER_YIELD)
-            fab_pause();
-        else
-            sched_yield();
-    }
     int rc = 0;
     while (!rc) {
         fab_store_relaxed(&slot->waiting, 1u);

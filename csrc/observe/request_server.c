@@ -7,8 +7,7 @@
 #include "observe/request.h"
 
 enum {
-    SPINS = 2000, /* before sleeping, if a request came lately */
-    LATELY_NS = 1000 * 1000,
+    LATELY_NS = 1000 * 1000,    /* since a request: the server spins before it sleeps */
     SWEEP_NS = 50 * 1000 * 1000 /* between looks at every slot: a client may die between its
                                    submission and its bit */
 };
@@ -24,10 +23,9 @@ int fab_request_wait(fab_request_queue *q, uint64_t timeout_ns) {
     if (any_submitted(q)) return 1;
     uint64_t now = request_now_ns();
     uint64_t deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
-    for (unsigned spin = 0; now - q->busy_ns < LATELY_NS && spin < SPINS; spin++) {
+    uint64_t start = 0;
+    for (unsigned looks = 0; now - q->busy_ns < LATELY_NS && request_spin(looks, &start); looks++)
         if (any_submitted(q)) return 1;
-        fab_pause();
-    }
     while (now < deadline) {
         fab_store_relaxed(&q->header->sleeping, 1u);
         fab_fence_full(); /* sleeping before the bits; clients do the two the other way */

@@ -1,7 +1,8 @@
 /* The followed ring with one writer, its reader, and writers that are killed and succeeded.
  *
- * Mirrors csrc/include/fab_ring.h (fab_ring_publish, fab_reader_read, fab_slot_copy),
- * csrc/observe/ring.c (fab_ring_published, fab_reader_open, skip_lost, look_at_tip, settle_one) and
+ * Mirrors csrc/include/fab_ring.h (fab_ring_publish, fab_reader_read for one record at a time,
+ * fab_slot_copy, fab_reader_look), csrc/observe/ring.c (fab_ring_published, fab_reader_open,
+ * skip_lost, settle_one) and
  * csrc/observe/ring_open.c (enter, for the successor).
  *
  * Abstraction. A record is its seq and two words that both name it; RECORDS of them are written,

@@ -2,7 +2,8 @@
  * those that were killed.
  *
  * Mirrors csrc/observe/writers.c (free_slots_of, ring_join, ring_claimed, take_indices, own_slot,
- * fab_ring_publish_many) and csrc/observe/ring.c (settle_many, owner_is_dead, skip_lost).
+ * fab_ring_publish_many) and csrc/observe/ring.c (settle_many, skip_lost); has_waited says yes at
+ * any moment here, and where it says no the reader has only looked again.
  *
  * Abstraction. CAP 2, so the lag is 1 and a claim covers one index. A slot's seq is one number, as
  * in the C: index + 1 in the low bits, the owner's place + 1 above them. A writer lives from its
@@ -324,7 +325,7 @@ settle: /* settle_many */
             :: INDEX(seen) > position + 1 -> goto skip_it
             fi
         };
-owner: /* owner_is_dead, after its time */
+owner: /* ring_owner_alive, after has_waited */
         atomic {
             if
             :: alive[OWNER(seen)] -> seen = 0; break
@@ -335,7 +336,7 @@ owner: /* owner_is_dead, after its time */
 #endif
             fi
         };
-claims: /* ring_claimed */
+claims: /* ring_claimed of the living, after has_waited */
         do
         :: atomic {
             w < WRITERS ->
