@@ -12,8 +12,10 @@
 
 #ifdef __cplusplus
 #define FAB_STATIC_ASSERT static_assert
+#define FAB_ALIGNOF alignof
 #else
 #define FAB_STATIC_ASSERT _Static_assert
+#define FAB_ALIGNOF _Alignof
 #endif
 
 /* Two cache lines: adjacent-line prefetch pairs them, so different writers stay 128 bytes apart. */
@@ -234,20 +236,23 @@ FAB_STATIC_ASSERT(offsetof(struct fab_bar_page, acked) == 2 * FAB_LINE, "node's 
 FAB_STATIC_ASSERT(offsetof(struct fab_bar_page, queue) == 0x1000, "queue on a page of its own");
 FAB_STATIC_ASSERT(sizeof(struct fab_bar_page) <= FAB_PAGE_BYTES, "fits the page");
 
-/* Folds sizes and offsets into the layout number. Change a struct and it changes by itself. */
+/* Folds sizes, offsets and alignments into the layout number. Change a struct and it changes by
+ * itself. */
 #define FAB_FOLD(h, x) ((((h) << 5) ^ ((h) >> 27) ^ (uint32_t)(x)) & 0xffffffffu)
-#define FAB_LAYOUT_RINGS                                                                  \
-    FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_FOLD(UINT32_C(2), sizeof(struct fab_record)), \
-                                        sizeof(struct fab_file_head)),                    \
-                               offsetof(struct fab_ring_header, published)),              \
-                      sizeof(struct fab_ring_writer)),                                    \
-             sizeof(struct fab_index_header))
-#define FAB_LAYOUT_REQUEST                                                  \
-    FAB_FOLD(FAB_FOLD(FAB_LAYOUT_RINGS, sizeof(struct fab_request_header)), \
-             sizeof(struct fab_request_slot))
-#define FAB_LAYOUT                                                               \
-    FAB_FOLD(FAB_FOLD(FAB_FOLD(FAB_LAYOUT_REQUEST, sizeof(struct fab_bar_page)), \
-                      offsetof(struct fab_bar_page, cells)),                     \
-             sizeof(struct fab_function_cell))
+#define FAB_FOLD_STRUCT(h, type) FAB_FOLD(FAB_FOLD(h, sizeof(type)), FAB_ALIGNOF(type))
+#define FAB_LAYOUT_RINGS                                                                          \
+    FAB_FOLD_STRUCT(                                                                              \
+        FAB_FOLD_STRUCT(FAB_FOLD_STRUCT(FAB_FOLD(FAB_FOLD_STRUCT(UINT32_C(2), struct fab_record), \
+                                                 offsetof(struct fab_ring_header, published)),    \
+                                        struct fab_file_head),                                    \
+                        struct fab_ring_writer),                                                  \
+        struct fab_index_header)
+#define FAB_LAYOUT_REQUEST                                                        \
+    FAB_FOLD_STRUCT(FAB_FOLD_STRUCT(FAB_LAYOUT_RINGS, struct fab_request_header), \
+                    struct fab_request_slot)
+#define FAB_LAYOUT                                                                     \
+    FAB_FOLD_STRUCT(FAB_FOLD(FAB_FOLD_STRUCT(FAB_LAYOUT_REQUEST, struct fab_bar_page), \
+                             offsetof(struct fab_bar_page, cells)),                    \
+                    struct fab_function_cell)
 
 #endif
