@@ -184,12 +184,17 @@ FAB_INLINE int fab_reader_look(fab_reader *reader) {
     return reader->position < reader->tip;
 }
 
+/* Records that a reader of blocks asks for before it needs them, as far as they are known to be
+ * there: a core that checks each record has too few of them under way by itself (43 against 8 ns).
+ */
+#define FAB_READ_AHEAD 16
+
 /* Whether a reader of blocks should look at the slot at its position. With one writer it keeps to
  * the records that are counted: a look at a slot that is being written takes its line from the
  * writer, and behind a writer of blocks that would happen for every record. What a dead writer left
  * uncounted is found by looking at the slot all the same, first and then now and then. */
 FAB_INLINE int fab_reader_ahead(fab_reader *reader, size_t n) {
-    return reader->ring->many || fab_reader_look(reader) || n == 0;
+    return fab_reader_look(reader) || reader->ring->many || n == 0;
 }
 
 /* Copies up to max records; 0 when there is nothing new. A record that was overwritten before or
@@ -203,7 +208,11 @@ FAB_INLINE int64_t fab_reader_read(fab_reader *reader, void *out, size_t max) {
     size_t n = 0;
     reader->fresh = 0;
     while (n < max) {
-        if (max > 1 && !fab_reader_ahead(reader, n)) break;
+        if (max > 1) {
+            if (!fab_reader_ahead(reader, n)) break;
+            uint64_t soon = reader->position + FAB_READ_AHEAD;
+            if (soon < reader->tip) __builtin_prefetch(fab_ring_slot(ring, soon));
+        }
         const uint64_t *slot = fab_ring_slot(ring, reader->position);
         uint64_t want = reader->position + 1, seq = fab_load_acquire(slot);
         if (seq == want && fab_slot_copy(slot, want, to, ring->words)) {
