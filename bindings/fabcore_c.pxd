@@ -1,4 +1,4 @@
-# The part of the C API that _core wraps, as csrc/include/fabcore.h declares it.
+# The C API for Cython, as csrc/include/fabcore.h declares it: what _core wraps, and embedders cimport.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "fabcore.h" nogil:
@@ -6,8 +6,15 @@ cdef extern from "fabcore.h" nogil:
     uint32_t fab_layout()
 
     cdef struct fab_record:
+        uint64_t seq
+        uint64_t time_ns
+        uint32_t vm
+        uint16_t source
+        uint16_t flags
         uint64_t up_bytes
         uint64_t down_bytes
+        uint64_t up_backlog
+        uint64_t down_backlog
         uint64_t aux
 
     ctypedef struct fab_ring:

@@ -1,7 +1,8 @@
-# What an embedder finds: headers, a pkg-config file and a CMake package.
+# What an embedder finds: headers (C, C++, Cython), a pkg-config file and a CMake package.
 file(GLOB FAB_PUBLIC_HEADERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/include/*.h
      ${PROJECT_SOURCE_DIR}/csrc/include/*.hpp)
-install(FILES ${FAB_PUBLIC_HEADERS} DESTINATION ${FAB_ROOT}/include)
+install(FILES ${FAB_PUBLIC_HEADERS} ${PROJECT_SOURCE_DIR}/bindings/fabcore_c.pxd
+        DESTINATION ${FAB_ROOT}/include)
 
 if(SKBUILD)
   set(FAB_PKGCONFIG_DIR ${FAB_ROOT}/pkgconfig)

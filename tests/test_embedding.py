@@ -219,6 +219,57 @@ def test_numba_loop_comes_from_the_cache_in_the_second_process(tmp_path: Path) -
     assert second == expected + "from the cache: 2 of 2 kernels\n"
 
 
+SUM_PYX = """
+# cython: language_level=3
+from fabcore_c cimport *
+
+def total(size_t reader):
+    \"\"\"The sum of aux over all that the reader has not read.\"\"\"
+    cdef fab_record block[64]
+    cdef int64_t n = 1, i
+    cdef uint64_t sum = 0
+    with nogil:
+        while n > 0:
+            n = fab_reader_read(<fab_reader *>reader, block, 64)
+            for i in range(n):
+                sum += block[i].aux
+    return sum
+"""
+
+
+def test_cython_module_calls_the_core_without_python(tmp_path: Path, shm: Path) -> None:
+    import importlib.util
+    import sysconfig
+
+    source = tmp_path / "summing.pyx"
+    source.write_text(SUM_PYX)
+    out_of(sys.executable, "-m", "cython", "-I", fabcore.get_include(), source)
+    module = tmp_path / f"summing{sysconfig.get_config_var('EXT_SUFFIX')}"
+    python = f"-I{sysconfig.get_path('include')}"
+    out_of(
+        tool("cc"),
+        "-O2",
+        "-shared",
+        "-fPIC",
+        python,
+        source.with_suffix(".c"),
+        *flags(),
+        "-o",
+        module,
+    )
+    spec = importlib.util.spec_from_file_location("summing", module)
+    assert spec is not None and spec.loader is not None
+    summing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(summing)
+    with fabcore.Ring.create(shm / "ring", 1024) as ring:
+        reader = ring.reader()
+        records = np.zeros(500, fabcore.RECORD)
+        records["aux"] = np.arange(500)
+        ring.publish(records)
+        assert summing.total(reader.address) == 499 * 500 // 2
+        reader.close()
+
+
 # ---- symbols for compiled kernels ----------------------------------------------------------------
 
 # How a C type goes into a signature.
