@@ -119,7 +119,8 @@ static int wait_done(struct fab_request_queue *q, struct fab_request_slot *slot,
 int64_t fab_request_call(fab_request_queue *q, const void *request, size_t bytes, void *reply,
                          size_t max, uint64_t timeout_ns) {
     if (bytes > q->request_max) return -EMSGSIZE;
-    if (!owner_alive(&q->header->server)) return -EOWNERDEAD;
+    /* Whether a server that has signed on still lives is asked only when it does not answer. */
+    if (!fab_load_acquire(&q->header->server.pid)) return -EOWNERDEAD;
     uint64_t now = request_now_ns(),
              deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
     int64_t i = get_slot(q, deadline);
