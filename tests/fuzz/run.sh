@@ -16,11 +16,25 @@ if [ -z "$cc" ]; then
   [ -z "${FABCORE_CI:-}" ] || exit 1
   exit 0
 fi
+flags=(-std=c11 -g -O1 -fno-sanitize-recover=all
+  -I"$root/csrc/include" -I"$root/csrc" -I"$root/csrc/switch" -I"$root/csrc/emulator")
+# The core once, for all targets.
+rm -rf "$out/core"
+mkdir -p "$out/core"
+export cc out root
+compile() {
+  local object=${1#"$root"/}
+  shift 1
+  "$cc" "$@" -fsanitize=fuzzer-no-link,address,undefined -c "$root/$object" \
+    -o "$out/core/${object//\//-}.o"
+}
+export -f compile
+printf '%s\0' "$root/tests/fuzz/guard.c" "$root"/csrc/*.c "$root"/csrc/*/*.c |
+  xargs -0 -P "$(nproc)" -I{} bash -c 'compile "$@"' _ {} "${flags[@]}"
 for source in "$root"/tests/fuzz/fuzz_*.c; do
   name=$(basename "$source" .c)
-  "$cc" -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-    -Wl,--wrap=mmap,--wrap=munmap -I"$root/csrc/include" -I"$root/csrc" -I"$root/csrc/switch" -I"$root/csrc/emulator" \
-    -o "$out/$name" "$source" "$root/tests/fuzz/guard.c" "$root"/csrc/*.c "$root"/csrc/*/*.c -lpthread -lm
+  "$cc" "${flags[@]}" -fsanitize=fuzzer,address,undefined -Wl,--wrap=mmap,--wrap=munmap \
+    -o "$out/$name" "$source" "$out"/core/*.o -lpthread -lm
   mkdir -p "$out/corpus-$name"
   (cd "$out" && "./$name" -max_total_time="$1" -max_len=8192 -timeout=20 -verbosity=0 \
     -print_final_stats=1 "corpus-$name" 2>"$name.log") || {
