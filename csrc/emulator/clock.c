@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "node.h"
+#include "now.h"
 
 enum {
     NS_PER_US = 1000,
@@ -21,12 +22,6 @@ enum {
 };
 #define NS_PER_S 1000000000.0
 #define MAX_ADVANCE_S 1e9
-
-static uint64_t now_ns(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- steps ---- */
 

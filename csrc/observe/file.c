@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fab_atomic.h"
+#include "now.h"
 #include "observe/process.h"
 
 /* O_NONBLOCK: a FIFO of that name must not hold us up. Symbolic links are refused: -ELOOP. */
@@ -59,13 +60,11 @@ static int make(int fd, const struct file_kind *kind, const struct fab_file_head
     if (rc != 0) return -rc;
     rc = map_fd(fd, 1, bytes, map);
     if (rc < 0) return rc;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     struct fab_file_head *head = *map;
     *head = *want;
     head->magic = 0;
     head->layout = FAB_LAYOUT;
-    head->created_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    head->created_ns = now_ns(CLOCK_REALTIME);
     rc = kind->enter(head, bytes, self);
     if (rc == 0) fab_store_release(&head->magic, kind->magic);
     return rc;
@@ -172,13 +171,4 @@ int owner_take(struct fab_owner *owner) {
 
 void owner_leave(struct fab_owner *owner, uint64_t pid) {
     if (pid == (uint64_t)getpid()) fab_store_release(&owner->pid, UINT64_C(0));
-}
-
-uint64_t owner_word(void) {
-    uint64_t pid = (uint64_t)getpid();
-    return pid << 32 | (uint32_t)fab_process_start(pid);
-}
-
-int owner_word_alive(uint64_t word) {
-    return fab_process_alive(word >> 32, (uint32_t)word, UINT32_MAX);
 }

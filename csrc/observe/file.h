@@ -33,10 +33,6 @@ int owner_alive(const struct fab_owner *owner);
 /* Signs this process off, unless it is a child that inherited the handle of `pid`. */
 void owner_leave(struct fab_owner *owner, uint64_t pid);
 
-/* A process in one word, as locks name it: pid << 32 | low half of its start time. */
-uint64_t owner_word(void);
-int owner_word_alive(uint64_t word);
-
 static inline int capacity_ok(uint64_t capacity) {
     return capacity >= 2 && capacity <= UINT64_C(1) << 30 && !(capacity & (capacity - 1));
 }

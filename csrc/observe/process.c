@@ -47,3 +47,12 @@ int fab_process_alive(uint64_t pid, uint64_t start, uint64_t mask) {
     if (now == 0) return 0;
     return now == UINT64_MAX || start == 0 || ((now ^ start) & mask) == 0;
 }
+
+uint64_t fab_process_word(void) {
+    uint64_t pid = (uint64_t)getpid();
+    return pid << 32 | (uint32_t)fab_process_start(pid);
+}
+
+int fab_process_word_alive(uint64_t word) {
+    return fab_process_alive(word >> 32, (uint32_t)word, UINT32_MAX);
+}

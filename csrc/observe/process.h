@@ -13,4 +13,8 @@ uint64_t fab_process_start(uint64_t pid);
  * where either start time is unknown (start 0, or hidden by /proc) the pid alone decides. */
 int fab_process_alive(uint64_t pid, uint64_t start, uint64_t mask);
 
+/* This process in one word, as locks name their holder: pid << 32 | low half of its start time. */
+uint64_t fab_process_word(void);
+int fab_process_word_alive(uint64_t word);
+
 #endif

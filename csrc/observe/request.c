@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "observe/request.h"
 #include "observe/file.h"
+#include "observe/process.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -58,7 +59,7 @@ static int enter(struct fab_file_head *head, size_t bytes, void *self) {
     q->request_room = lines(head->element_bytes);
     q->stride = stride_of(head);
     q->map_bytes = bytes;
-    q->self = owner_word();
+    q->self = fab_process_word();
     if (!q->pid) return 0; /* a client takes no role but a slot for each call */
     int rc = owner_take(&q->header->server);
     if (rc < 0) return rc;
@@ -112,14 +113,8 @@ size_t fab_reply_bytes(const fab_request_queue *q) {
     return q->reply_max;
 }
 
-uint64_t request_now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void request_sleep(uint32_t *word, uint32_t value, uint64_t deadline_ns) {
-    uint64_t now = request_now_ns();
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
     if (now >= deadline_ns) return;
     uint64_t left = deadline_ns - now;
     struct timespec t = {(time_t)(left / 1000000000u), (long)(left % 1000000000u)};

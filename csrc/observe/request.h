@@ -7,6 +7,7 @@
 
 #include "fab_atomic.h"
 #include "fab_request.h"
+#include "now.h"
 
 #define STATE_BITS 8 /* FAB_REQUEST_* below, the count of uses above */
 #define STATE(word) ((word) & 255u)
@@ -17,7 +18,7 @@ struct fab_request_queue {
     struct fab_request_header *header;
     char *slots;
     size_t stride, n, request_max, reply_max, request_room;
-    uint64_t self; /* owner_word of this process */
+    uint64_t self; /* this process (fab_process_word) */
     uint64_t pid;  /* the server's; 0: a client */
     size_t map_bytes;
     /* server */
@@ -46,7 +47,6 @@ static inline void request_give_back(const struct fab_request_queue *q,
     fab_store_release(&slot->client, UINT64_C(0));
 }
 
-uint64_t request_now_ns(void); /* CLOCK_MONOTONIC */
 /* Spinning for some microseconds before a sleep: 0 when the time is over. `looks` counts from 0.
  * The other side may want this very core, where the wake-up has put it: every microsecond or so it
  * gets it. A hypervisor takes a tight loop of pauses for a lock that hangs and gives the core away,
@@ -55,7 +55,7 @@ uint64_t request_now_ns(void); /* CLOCK_MONOTONIC */
 #define LOOKS_PER_YIELD 512
 static inline int request_spin(unsigned looks, uint64_t *start_ns) {
     if (looks % LOOKS_PER_YIELD != LOOKS_PER_YIELD - 1) return 1;
-    uint64_t now = request_now_ns();
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
     if (looks < LOOKS_PER_YIELD) *start_ns = now;
     sched_yield();
     return now - *start_ns < SPIN_NS;

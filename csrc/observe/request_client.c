@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "observe/file.h"
+#include "observe/process.h"
 #include "observe/request.h"
 
 enum {
@@ -32,7 +33,7 @@ static int64_t find_slot(const struct fab_request_queue *q) {
     for (size_t i = 0; i < q->n; i++) {
         struct fab_request_slot *slot = request_slot(q, i);
         uint64_t client = fab_load_acquire(&slot->client);
-        if (!client || owner_word_alive(client)) continue;
+        if (!client || fab_process_word_alive(client)) continue;
         /* The state after the death: before it, the client may have submitted yet. */
         uint32_t state = STATE(fab_load_acquire(&slot->state));
         if (state != FAB_REQUEST_IDLE && state != FAB_REQUEST_DONE) continue;
@@ -45,7 +46,7 @@ static int64_t get_slot(const struct fab_request_queue *q, uint64_t deadline) {
     for (;;) {
         int64_t i = find_slot(q);
         if (i >= 0) return i;
-        uint64_t now = request_now_ns();
+        uint64_t now = now_ns(CLOCK_MONOTONIC);
         if (now >= deadline) return -ETIMEDOUT;
         if (!owner_alive(&q->header->server)) return -EOWNERDEAD;
         struct timespec t = {0, FULL_NS};
@@ -104,7 +105,7 @@ static int wait_done(struct fab_request_queue *q, struct fab_request_slot *slot,
         fab_fence_full(); /* waiting before state; the server does the two the other way */
         uint32_t state = fab_load_acquire(&slot->state);
         if (STATE(state) == FAB_REQUEST_DONE) return 0;
-        uint64_t now = request_now_ns();
+        uint64_t now = now_ns(CLOCK_MONOTONIC);
         if (now >= deadline)
             rc = -ETIMEDOUT;
         else if (!owner_alive(&q->header->server))
@@ -121,7 +122,7 @@ int64_t fab_request_call(fab_request_queue *q, const void *request, size_t bytes
     if (bytes > q->request_max) return -EMSGSIZE;
     /* Whether a server that has signed on still lives is asked only when it does not answer. */
     if (!fab_load_acquire(&q->header->server.pid)) return -EOWNERDEAD;
-    uint64_t now = request_now_ns(),
+    uint64_t now = now_ns(CLOCK_MONOTONIC),
              deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
     int64_t i = get_slot(q, deadline);
     if (i < 0) return i;

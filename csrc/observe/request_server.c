@@ -21,7 +21,7 @@ static int any_submitted(const struct fab_request_queue *q) {
 int fab_request_wait(fab_request_queue *q, uint64_t timeout_ns) {
     if (!q->pid) return -EPERM;
     if (any_submitted(q)) return 1;
-    uint64_t now = request_now_ns();
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
     uint64_t deadline = timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
     uint64_t start = 0;
     for (unsigned looks = 0; now - q->busy_ns < LATELY_NS && request_spin(looks, &start); looks++)
@@ -32,16 +32,16 @@ int fab_request_wait(fab_request_queue *q, uint64_t timeout_ns) {
         if (any_submitted(q)) break;
         uint64_t sweep = now + SWEEP_NS;
         request_sleep(&q->header->sleeping, 1u, deadline < sweep ? deadline : sweep);
-        now = request_now_ns();
+        now = now_ns(CLOCK_MONOTONIC);
         if (now - q->swept_ns >= SWEEP_NS) break; /* take() looks at every slot */
     }
     fab_store_relaxed(&q->header->sleeping, 0u);
-    return any_submitted(q) || request_now_ns() - q->swept_ns >= SWEEP_NS;
+    return any_submitted(q) || now_ns(CLOCK_MONOTONIC) - q->swept_ns >= SWEEP_NS;
 }
 
 /* Slots that are submitted, whether their bits say so or not. */
 static void sweep(struct fab_request_queue *q) {
-    uint64_t now = request_now_ns();
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
     if (now - q->swept_ns < SWEEP_NS) return;
     q->swept_ns = now;
     for (size_t i = 0; i < q->n; i++)
@@ -87,7 +87,7 @@ int64_t fab_request_take(fab_request_queue *q, void *request, uint64_t *ticket, 
         memcpy(request, request_data(q, (size_t)i), bytes);
         *ticket = (uint64_t)WITH_STATE(state, FAB_REQUEST_SERVING) << 32 | (uint64_t)i;
         *pid = fab_load_relaxed(&slot->client) >> 32;
-        q->busy_ns = request_now_ns();
+        q->busy_ns = now_ns(CLOCK_MONOTONIC);
         return (int64_t)bytes;
     }
 }

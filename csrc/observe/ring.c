@@ -2,6 +2,7 @@
  * for it. */
 #define _GNU_SOURCE
 #include "observe/ring.h"
+#include "now.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -85,9 +86,7 @@ static int settle_one(struct fab_reader *reader) {
 
 /* 1, once in a while: the record has had its time, and it is worth a look at /proc. */
 static int has_waited(struct fab_reader *reader) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    uint64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
     if (!reader->stuck_ns) reader->stuck_ns = now;
     if (now - reader->stuck_ns < STUCK_NS) return 0;
     reader->stuck_ns = now;

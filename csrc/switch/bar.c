@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bar.h"
+#include "now.h"
 #include "observe/process.h"
 #include "regs.h"
 
@@ -48,7 +49,7 @@ static fab_bar *make(void) {
 }
 
 static void name_owner(fab_bar *bar) {
-    bar->owner = (uint64_t)getpid() << 32 | (uint32_t)fab_process_start((uint64_t)getpid());
+    bar->owner = fab_process_word();
 }
 
 /* Takes a mapping for what it is: a node's image with its queue, or registers. */
@@ -164,9 +165,7 @@ int fab_bar_gone(fab_bar *bar) {
 /* A killed node leaves its last numbers in the image and nobody to say that they are old, so a
  * bar that only reads has to look for itself, now and then. 0 or -ENODEV. */
 static int look_after_owner(fab_bar *bar) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    uint64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
     if (now - bar->looked_ns < LOOK_NS) return 0;
     bar->looked_ns = now;
     return owner_lives(bar) ? 0 : lose(bar);

@@ -72,7 +72,7 @@ static void lock(struct fab_bar *bar) {
         relax(spin);
         if (!holder || spin % LOCK_SPINS_PER_CHECK != LOCK_SPINS_PER_CHECK - 1) continue;
         /* Only the start time's low half is in the word. A dead holder's write never happened. */
-        if (!fab_process_alive(holder >> 32, (uint32_t)holder, UINT32_MAX)) seen = holder;
+        if (!fab_process_word_alive(holder)) seen = holder;
     }
 }
 

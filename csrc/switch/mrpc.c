@@ -5,17 +5,12 @@
 #include <time.h>
 
 #include "driver.h"
+#include "now.h"
 
 enum { EAGER_LOOKS = 64 };               /* before the first sleep */
 #define SHORTEST_SLEEP_NS 20000          /* doubles from here */
 #define LONGEST_SLEEP_NS 1000000         /* as the vendor's library polls */
 #define MRPC_NO_PAX UINT32_C(0xFFFC0000) /* PSX and PFX: what the vendor's library sends */
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void fab_sleep_ns(uint64_t ns) {
     struct timespec left = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
@@ -25,7 +20,7 @@ void fab_sleep_ns(uint64_t ns) {
 
 int fab_wait_next(struct fab_wait *wait) {
     if (wait->late) return -ETIMEDOUT;
-    uint64_t now = now_ns();
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
     if (wait->looks == 0)
         wait->deadline_ns = now + wait->limit_ns < now ? UINT64_MAX : now + wait->limit_ns;
     if (now >= wait->deadline_ns) {

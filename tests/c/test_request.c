@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "check.h"
 #include "fabcore.h"
-#include "observe/file.h"
+#include "observe/process.h"
 #include "observe/request.h"
 
 #include <errno.h>
@@ -268,7 +268,7 @@ static void successor_answers_what_was_begun_and_serves_the_rest(void) {
                           FAB_REQUEST_IDLE};
     fab_request_close(server);
     for (size_t i = 0; i < 4; i++) {
-        fab_store_relaxed(&request_slot(q, i)->client, i < 3 ? owner_word() : 0);
+        fab_store_relaxed(&request_slot(q, i)->client, i < 3 ? fab_process_word() : 0);
         fab_store_release(&request_slot(q, i)->state, 256u | states[i]);
     }
     CHECK_EQ(fab_request_create(path, 4, 64, 64, &server), 0);
