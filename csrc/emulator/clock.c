@@ -31,11 +31,24 @@ static void publish_time(struct fab_node *node, uint64_t time_ns) {
         fab_store_release(&node->switches[k].page->time_ns, time_ns);
 }
 
-/* One step; the caller holds the lock and publishes the time. */
-static void step(struct fab_node *node, uint64_t ns) {
+static void move(struct fab_node *node, uint64_t ns) {
     wiring_before_step(node);
     traffic_step(node->traffic, (double)ns / NS_PER_S, node->drop);
     wiring_after_step(node);
+    heat_step(node, ns);
+    node->moved_ns += ns;
+}
+
+/* One step, cut where something happens by itself; the caller holds the lock and publishes the
+ * time. */
+static void step(struct fab_node *node, uint64_t ns) {
+    while (ns) {
+        uint64_t until = node->due_ns - node->moved_ns; /* what was due has been run */
+        uint64_t part = ns < until ? ns : until;
+        move(node, part);
+        schedule_run(node);
+        ns -= part;
+    }
     for (uint32_t k = 0; k < node->config.switches; k++) {
         struct fab_bar_page *page = node->switches[k].page;
         fab_store_relaxed(&page->steps, page->steps + 1);

@@ -37,13 +37,10 @@ static uint32_t pax_id(struct node_switch *sw, const uint8_t *in, uint8_t *out) 
     return 0;
 }
 
-/* Four sensors in 0.01 degrees: a warm idle chip, and each active lane adds its share. */
+/* Four sensors in 0.01 degrees. */
 static uint32_t temperature(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     if (in[0] != (sw->generation == 4 ? 2 : 4)) return MRPC_ERR_SUBCOMMAND;
-    uint32_t lanes = 0;
-    for (uint32_t k = 0; k < sw->port_count; k++)
-        if (sw->by_pff[k]->up) lanes += sw->by_pff[k]->cfg.lanes;
-    for (unsigned k = 0; k < 4; k++) bytes_put(out + 4 * k, 4, 4000 + 20 * lanes + 25 * k);
+    for (unsigned k = 0; k < 4; k++) bytes_put(out + 4 * k, 4, heat_switch(sw, k));
     return 0;
 }
 

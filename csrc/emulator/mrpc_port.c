@@ -11,7 +11,6 @@ enum {
     CONFIG_SHOW = 1,
     ERR_STACK = 0x54003,
     ERR_STACK_SUB = 0x54040,
-    LTSSM_HOT_RESET = 0x0107,
     /* bytes beside a TLP's payload: memory write with 64-bit address, read request, completion */
     OVERHEAD_WRITE = 24,
     OVERHEAD_READ = 24,
@@ -19,9 +18,7 @@ enum {
 };
 
 uint16_t port_ltssm(const struct node_port *port) {
-    if (port->up) return LTSSM_L0;
-    if (port->held) return LTSSM_HOT_RESET;
-    return port->disabled ? LTSSM_DISABLE : LTSSM_DETECT;
+    return port->ltssm;
 }
 
 static void status_record(const struct node_port *port, uint8_t *out) {
@@ -31,9 +28,9 @@ static void status_record(const struct node_port *port, uint8_t *out) {
     out[2] = port->logical;
     out[3] = (uint8_t)(id / 8 << 4 | id % 8);
     out[4] = port->cfg.cfg_lanes;
-    out[5] = port->up ? port->cfg.lanes : 0;
+    out[5] = port->neg_lanes;
     out[6] = port->cfg.kind == FAB_PORT_HOST;
-    out[7] = port->up ? (uint8_t)(0x80 | port->cfg.gen) : 0;
+    out[7] = port->up ? (uint8_t)(0x80 | port->neg_gen) : 0;
     bytes_put(out + 8, 2, port_ltssm(port));
     out[11] = 0; /* first lane; lanes are not reversed */
 }

@@ -41,7 +41,7 @@ int wiring_create(struct fab_node *node) {
 
 void wiring_capacity(struct node_port *port) {
     struct traffic *t = port->sw->node->traffic;
-    double rate = port->up ? port->cfg.capacity : 0.0;
+    double rate = port->up ? port->cfg.capacity * port->throttle : 0.0;
     if (port->out_link >= 0) traffic_link(t, (size_t)port->out_link)->capacity = rate;
     if (port->in_link >= 0) traffic_link(t, (size_t)port->in_link)->capacity = rate;
 }

@@ -264,6 +264,18 @@ FAB_API uint64_t fab_node_time_ns(const fab_node *node);
 FAB_API int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function,
                                   uint8_t *out);
 
+/* A module's slot, power and heat. -ENOENT: no such module. */
+struct fab_module_state {
+    uint8_t present, powered, link_up; /* powered: there, switched on, its supply good */
+    uint8_t neg_lanes, neg_gen;        /* 0 while the link is down */
+    uint8_t pad[3];
+    double draw_w; /* from its supply */
+    double fan_rpm;
+    double temperature_c;
+    double throttle; /* share of its link that it takes: 1, or less while it is too hot */
+};
+FAB_API int fab_node_module_state(fab_node *node, unsigned module, struct fab_module_state *out);
+
 /* Faults on demand; `count` means what each says. Durations are in virtual microseconds. */
 enum {
     FAB_FAULT_LINK_DOWN = 1, /* port: link down until FAB_FAULT_LINK_UP */
@@ -290,7 +302,15 @@ enum {
     FAB_FAULT_SUPPLY_LOST = 22,   /* module port: its supply fails */
     FAB_FAULT_SUPPLY_BACK = 23
 };
+/* -EINVAL no such fault or count, -ENOENT no such switch or port (or no module's), -ENOLINK the
+ * module that would report the error is not linked. */
 FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count);
+/* The same when the node's time since its creation (fab_node_moved_ns) reaches at_ns, exactly,
+ * also in the middle of a step; at once if it has. -ENOSPC: 1024 are waiting already. */
+FAB_API int fab_node_fault_at(fab_node *node, uint64_t at_ns, size_t sw, int fault, uint8_t port,
+                              uint32_t count);
+/* Time moved since creation: the virtual time, or in real time what the thread has moved. */
+FAB_API uint64_t fab_node_moved_ns(fab_node *node);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,8 @@
 
 static struct default_node plan;
 
+#define TRAINING_S 0.038 /* a link of the default node is up again after 37 ms */
+
 static inline fab_node *make(void) {
     fab_node *node = NULL;
     default_node_fill(&plan);
