@@ -279,6 +279,20 @@ cdef extern from "fabcore.h" nogil:
     uint64_t fab_node_time_ns(const fab_node *node)
     int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function, uint8_t *out)
     int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count)
+    int fab_node_fault_at(fab_node *node, uint64_t at_ns, size_t sw, int fault, uint8_t port,
+                          uint32_t count)
+    uint64_t fab_node_moved_ns(fab_node *node)
+    cdef struct fab_module_state:
+        uint8_t present
+        uint8_t powered
+        uint8_t link_up
+        uint8_t neg_lanes
+        uint8_t neg_gen
+        double draw_w
+        double fan_rpm
+        double temperature_c
+        double throttle
+    int fab_node_module_state(fab_node *node, unsigned module, fab_module_state *out)
 
 cdef extern from "fab_arrow.h" nogil:
     enum: FAB_COLUMNS_ROWS_MAX

@@ -78,7 +78,8 @@ void space_pcie(struct space *s, uint32_t at, unsigned type, const struct node_p
     space_clearable(s, at + PCIE_DEVSTA, 2, 0x000F);
     /* surprise down, link active and bandwidth notification are told by downstream ports */
     if (down) link |= 7u << 19;
-    space_put(s, at + PCIE_LNKCAP, 4, link | (uint32_t)port->cfg.port << 24);
+    if (type != PCIE_ENDPOINT) link |= (uint32_t)port->cfg.port << 24;
+    space_put(s, at + PCIE_LNKCAP, 4, link);
     space_allow(s, at + PCIE_LNKCTL, 2, down ? 0x0ED3 : 0x02C3);
     space_put(s, at + PCIE_LNKSTA, 2, 0x1001);
     space_clearable(s, at + PCIE_LNKSTA, 2, down ? 0xC000 : 0);

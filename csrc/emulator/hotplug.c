@@ -16,7 +16,9 @@ static void show(struct node_port *port, uint32_t bits) {
 /* Without power a module forgets everything. */
 static void settle(struct node_port *port) {
     link_refresh(port);
-    if (!hotplug_ready(port)) function_spaces_reset(port, RESET_COLD);
+    if (hotplug_ready(port)) return;
+    function_spaces_reset(port, RESET_COLD);
+    port->sw->node->modules[port->cfg.index].heat.draw_w = 0.0;
 }
 
 void hotplug_present(struct node_port *port, int present) {

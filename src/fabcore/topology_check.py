@@ -16,6 +16,7 @@ KINDS: Final = ("module", "host", "fabric", "management")
 ARBITRATIONS: Final = ("mfvc", "shaper", "none")
 PHASES: Final = (32, 64, 128, 256)
 CHIP_LANES: Final = (0x00, 0x84, 0x68, 0x52, 0x36, 0x28)
+GEN6_CHIP_LANES: Final = (0x48, 0x64, 0x44, 0x60)
 MAX_MODULES: Final = 8
 MAX_VFS: Final = 32
 MAX_PORT: Final = 63
@@ -78,10 +79,11 @@ def _check_switches(topology: Topology) -> None:
         raise Fault("there is no switch: add a [[switch]]", "switch")
     _check_run((s.id for s in switches), "switch", "switch", "id", list(range(len(switches))))
     for entry, switch in enumerate(switches):
-        if switch.device_id & 0xFF not in CHIP_LANES or not 0 <= switch.device_id <= 0xFFFF:
+        known = GEN6_CHIP_LANES if switch.device_id >> 12 == 6 else CHIP_LANES
+        if switch.device_id & 0xFF not in known or not 0 <= switch.device_id <= 0xFFFF:
             message = (
                 f"device id 0x{switch.device_id:x} names no chip: its low byte tells the lanes, "
-                "00 (= 100), 84, 68, 52, 36 or 28"
+                "00 (= 100), 84, 68, 52, 36 or 28; of Gen6 (0x6...) 48, 64, 44 (= 144) or 60 (= 160)"
             )
             raise Fault(message, "switch", entry, "device_id")
 

@@ -52,6 +52,9 @@ class ModuleSpec:
     supply_w: float
 
 
+GEN6_LARGE = {0x44: 144, 0x60: 160}  # lanes by the low byte, which has no room for a hundred
+
+
 @dataclass(frozen=True)
 class SwitchSpec:
     """One switch chip; the device id's low byte tells its lanes."""
@@ -61,9 +64,10 @@ class SwitchSpec:
 
     @property
     def lanes(self) -> int:
-        """The chip's lanes: low byte 0x00 = 100, else 0x84, 0x68, 0x52, 0x36, 0x28 as they read."""
+        """The chip's lanes: as the low byte reads, except for 00 = 100 and, of Gen6, 44 and 60."""
         low = self.device_id & 0xFF
-        return 100 if low == 0 else int(f"{low:x}")
+        above_100 = GEN6_LARGE if self.device_id >> 12 == 6 else {0x00: 100}
+        return above_100[low] if low in above_100 else int(f"{low:x}")
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class Watch:
         elif info["up"] and where in self._down:
             self._down.discard(where)
             self._events.emit("port_up", now_ns, switch=k, port=info["port"])
+            self._restore(where)
         changed = False
         for link in links:
             limit = min(rate, float(node.topology.capacity[link]))
@@ -81,6 +82,16 @@ class Watch:
                 node.set_capacity(link, limit)
                 changed = True
         return changed
+
+    def _restore(self, where: tuple[int, int]) -> None:
+        """A module whose link was down has been reset by that, and forgot what it was told."""
+        node = self._node
+        for port in node.topology.module_ports:
+            if (port.switch, port.port) == where:
+                own = {
+                    v.slot: v.function for v in node.vms.all() if v.function.module == port.index
+                }
+                node.chassis.restore(port.index, own)
 
     def _reseat(self, now_ns: int) -> None:
         """Moves every VM whose path is cut to a module that still reaches its host, or says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fabcore.errors import FabricError
+from fabcore.faults import load_faults, play
 from fabcore.observe import RECORD
 from fabcore.observe.sources import SOURCE_PORT
 from fabcore.vms import LAST_GENERATION, SLOT_BITS, VMs
@@ -117,9 +119,23 @@ class Workload:
         """The longest step in which traffic is moved; 1 ms unless set."""
         self._here("set_step").set_step(seconds)
 
-    def fault(self, switch: int, kind: str, port: int = 0, count: int = 1) -> None:
-        """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
+    def fault(self, switch: int, kind: str, port: int = 0, count: int | None = None) -> None:
+        """Makes something fail; the kinds and what `count` means for each: docs/faults.md."""
         self._here("fault").fault(switch, kind, port, count)
+
+    def play_faults(self, script: str | os.PathLike[str]) -> int:
+        """Plays a fault script (docs/faults.md), its times counted from now; how many entries.
+
+        The whole script is checked before any of it is taken.
+        """
+        emulator = self._here("play_faults")
+        return play(emulator, load_faults(script, self.topology))
+
+    def module_state(self, module: int) -> dict[str, Any]:
+        """A module's slot, link, power and heat: present, powered, link_up, neg_lanes, neg_gen,
+        draw_w (W), fan_rpm, temperature_c, throttle (share of its link that it takes)."""
+        state: dict[str, Any] = self._here("module_state").module_state(module)
+        return state
 
     def _slots(self, handles: ArrayLike) -> NDArray[np.int64]:
         return np.asarray(handles, dtype=np.int64) & ((1 << SLOT_BITS) - 1)

@@ -135,6 +135,14 @@ def emulate(
     vfio_user: Annotated[
         str | None, typer.Option(metavar="SOCKET", help="A guest's PCI device; not available yet.")
     ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Play this fault script: [[fault]] entries with at_s, kind, switch, port and "
+            "count or for_s (docs/faults.md).",
+        ),
+    ] = None,
     seed: Seed = 0,
     print_topology: Annotated[
         bool, typer.Option("--print-topology", help="Print the topology as TOML and end.")
@@ -150,10 +158,11 @@ def emulate(
       fabcore emulate --shm demo
       fabcore emulate --print-topology > node.toml
       fabcore emulate --topology node.toml --shm demo
+      fabcore emulate --shm demo --faults bad-day.toml
     """
     from fabcore.cli.emulate import emulate_command
 
-    emulate_command(topology, shm, listen, vfio_user, seed, print_topology, json)
+    emulate_command(topology, shm, listen, vfio_user, seed, print_topology, json, faults)
 
 
 @app.command()

@@ -16,6 +16,7 @@ def emulate_command(
     seed: int,
     print_topology: bool,
     json: bool,
+    faults: Path | None = None,
 ) -> None:
     """Runs the command with its options as given; returns when a signal has ended it."""
     for option, value in (("--listen", listen), ("--vfio-user", vfio_user)):
@@ -24,6 +25,10 @@ def emulate_command(
     from fabcore.topology import Topology
 
     node_topology = Topology.default() if topology is None else Topology.load(topology)
+    if faults is not None:
+        from fabcore.faults import load_faults
+
+        load_faults(faults, node_topology)  # what is wrong with it is said before anything starts
     if print_topology:
         text = node_topology.dumps()
         if json:
@@ -39,7 +44,9 @@ def emulate_command(
     with until_stopped() as stop:
         if stop.is_set():
             return
-        with ResourceNode.emulated(node_topology, seed, realtime=True, shm=shm):
+        with ResourceNode.emulated(node_topology, seed, realtime=True, shm=shm) as node:
+            if faults is not None:
+                node.play_faults(faults)
             count = len(node_topology.switches)
             if json:
                 emit_json({"event": "ready", "target": f"shm:{shm}", "switches": count})
