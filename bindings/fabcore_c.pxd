@@ -280,6 +280,22 @@ cdef extern from "fabcore.h" nogil:
     int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function, uint8_t *out)
     int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count)
 
+    enum: FAB_ETHERNET_ANYWHERE
+    cdef struct fab_ethernet_counters_t "fab_ethernet_counters":
+        uint64_t connections
+        uint64_t open
+        uint64_t refused
+        uint64_t malformed
+        uint64_t commands
+        uint64_t events
+    ctypedef struct fab_ethernet:
+        pass
+    int fab_ethernet_open(fab_node *node, const char *address, uint16_t port, unsigned flags,
+                          fab_ethernet **out, size_t *failed)
+    void fab_ethernet_close(fab_ethernet *e)
+    int fab_ethernet_port(const fab_ethernet *e, size_t sw)
+    void fab_ethernet_counters(const fab_ethernet *e, fab_ethernet_counters_t *out)
+
 cdef extern from "fab_arrow.h" nogil:
     enum: FAB_COLUMNS_ROWS_MAX
     cdef struct ArrowSchema:

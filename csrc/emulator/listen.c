@@ -50,12 +50,16 @@ static int open_door(struct door *door, uint32_t address, uint16_t port) {
 
 /* ---- events ---- */
 
+static void wake_up(struct fab_ethernet *e) {
+    uint64_t one = 1;
+    ssize_t n = write(e->wake, &one, sizeof one);
+    (void)n; /* it fails only when full, and then the thread is awake already */
+}
+
 /* With the node's lock held: leaves word and wakes the thread, once until it has looked. */
 static void tell(void *context, unsigned vector) {
     struct door *door = context;
-    uint64_t one = 1;
-    if (vector != VECTOR_EVENT || fab_exchange(&door->told, 1)) return;
-    if (write(door->e->wake, &one, sizeof one) < 0) return; /* full: it is awake already */
+    if (vector == VECTOR_EVENT && !fab_exchange(&door->told, 1)) wake_up(door->e);
 }
 
 /* ---- life ---- */
@@ -69,6 +73,7 @@ static struct fab_ethernet *make(fab_node *node) {
         return NULL;
     }
     e->node = node;
+    e->pid = getpid();
     e->epoll = e->wake = -1;
     for (size_t k = 0; k < LISTEN_CLIENTS; k++)
         e->clients[k] = (struct client){.fd = -1, .session = &e->sessions[k]};
@@ -127,15 +132,15 @@ int fab_ethernet_open(fab_node *node, const char *address, uint16_t port, unsign
 }
 
 void fab_ethernet_close(fab_ethernet *e) {
-    uint64_t one = 1;
     if (!e) return;
-    for (uint32_t k = 0; k < e->node->config.switches; k++)
-        node_unlisten(e->node, k, &e->doors[k].listener);
-    fab_store_release(&e->stop, 1);
-    if (write(e->wake, &one, sizeof one) < 0) { /* full: it is awake already */
+    if (e->pid == getpid()) {
+        for (uint32_t k = 0; k < e->node->config.switches; k++)
+            node_unlisten(e->node, k, &e->doors[k].listener);
+        fab_store_release(&e->stop, 1);
+        wake_up(e);
+        pthread_join(e->thread, NULL);
     }
-    pthread_join(e->thread, NULL);
-    destroy(e);
+    destroy(e); /* a child: its copies of the descriptors, not the parent's connections */
 }
 
 int fab_ethernet_port(const fab_ethernet *e, size_t sw) {

@@ -32,6 +32,7 @@ struct client {
 struct fab_ethernet {
     fab_node *node;
     pthread_t thread;
+    int64_t pid; /* whose thread it is: a forked child has none */
     int epoll, wake;
     int stop;
     uint64_t paused; /* no descriptor was left for a new client then; monotonic ns, 0 = no */

@@ -294,12 +294,12 @@ FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, u
 
 /* The vendor's management protocol over TCP: switch k of the node on `address` + k (numeric IPv4),
  * port FAB_ETHERNET_PORT by that protocol, 0 = any free one. One thread serves all clients until
- * close, which comes before fab_node_close. The protocol has neither authentication nor encryption:
- * who can connect programs the switches. While a switch is gone its connections are closed and new
- * ones rejected.
- * -EINVAL: no numeric IPv4 address; -EPERM: not a loopback address, and FAB_ETHERNET_ANYWHERE is
- * not set; -ERANGE: address + k leaves the network; else what the system says of switch *failed's
- * address (-EADDRINUSE, -EADDRNOTAVAIL). Nothing listens unless 0. */
+ * close, which comes before fab_node_close (a forked child's close leaves the parent's be). The
+ * protocol has neither authentication nor encryption: who can connect programs the switches. While
+ * a switch is gone its connections are closed and new ones rejected. -EINVAL: no numeric IPv4
+ * address; -EPERM: not a loopback address, and FAB_ETHERNET_ANYWHERE is not set; -ERANGE: address +
+ * k leaves the network; else what the system says of switch *failed's address (-EADDRINUSE,
+ * -EADDRNOTAVAIL). Nothing listens unless 0. */
 #define FAB_ETHERNET_PORT 54545
 enum { FAB_ETHERNET_ANYWHERE = 1 };
 struct fab_ethernet_counters {
