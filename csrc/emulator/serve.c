@@ -44,23 +44,29 @@ static int take(struct client *c) {
     return 1;
 }
 
+/* Before the answer goes: a client that has it finds it counted. */
+static void tally(struct fab_ethernet *e, struct ethernet_session *s) {
+    count(&e->counters.commands, s->commands);
+    count(&e->counters.events, s->events);
+    s->commands = s->events = 0;
+}
+
 /* Sends what there is, an answer's header and body in one piece. False: the connection is lost. */
-static int give(struct client *c) {
+static int give(struct fab_ethernet *e, struct client *c) {
     struct ethernet_session *s = c->session;
+    tally(e, s);
     while (s->out_bytes) {
         ssize_t n = send(c->fd, s->out, s->out_bytes, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return errno == EAGAIN;
         ethernet_sent(s, (size_t)n);
+        tally(e, s);
     }
     return 1;
 }
 
 static void settle(struct fab_ethernet *e, struct client *c, int alive) {
     struct ethernet_session *s = c->session;
-    count(&e->counters.commands, s->commands);
-    count(&e->counters.events, s->events);
-    s->commands = s->events = 0;
     if (!alive || s->end) {
         drop(e, c);
         return;
@@ -84,7 +90,7 @@ static void serve_client(struct fab_ethernet *e, struct client *c, uint32_t even
         int bytes = EVENT_SEND_BYTES;
         setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     }
-    settle(e, c, alive && give(c));
+    settle(e, c, alive && give(e, c));
 }
 
 /* ---- new clients ---- */
@@ -147,7 +153,7 @@ static void push_events(struct fab_ethernet *e, const struct door *door) {
         if (c->fd < 0 || c->session->sw != door->sw || c->session->channel != CHANNEL_EVENT)
             continue;
         ethernet_event(c->session);
-        settle(e, c, give(c));
+        settle(e, c, give(e, c));
     }
 }
 
@@ -157,7 +163,7 @@ static void leave_vanished(struct fab_ethernet *e, const struct door *door) {
         if (c->fd < 0 || c->session->sw != door->sw || c->session->channel == CHANNEL_NONE)
             continue;
         ethernet_gone(c->session);
-        settle(e, c, give(c));
+        settle(e, c, give(e, c));
     }
 }
 
