@@ -277,6 +277,11 @@ void wiring_before_step(struct fab_node *node); /* cells -> flows */
 void wiring_after_step(struct fab_node *node);  /* flows -> cells */
 /* Payload bytes so far: egress, ingress x posted, completion, non-posted. */
 void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]); /* the same, in TLPs */
+/* Nanoseconds from a port (NULL: any) to an egress port, least and most; 0 = link down. `clear`
+ * starts anew behind the reading. */
+void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
+                    uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);
 
 /* ---- link.c: link states ---- */
