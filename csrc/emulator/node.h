@@ -119,6 +119,8 @@ struct node_switch {
     uint8_t gone;
     uint8_t topology_ready; /* topo-info was started */
     uint32_t stuck;         /* commands that will never complete */
+    uint32_t interrupted;   /* commands that will end as interrupted, behind the stuck ones */
+    uint32_t events_lost;   /* events that will be neither marked nor told */
     uint32_t answered;      /* bytes of the last command's output */
     uint64_t applied;       /* queued writes taken */
     uint64_t file;          /* inode of its shared-memory file */
@@ -226,8 +228,12 @@ int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
 void event_port(struct node_port *port, unsigned k);
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
 void event_global(struct node_switch *sw, unsigned k);
-/* Marks it without raising a vector; true if its interrupt is enabled. */
+/* What became of an event: FAB_FAULT_EVENT_LOST took it or the chip has none such, its interrupt is
+ * not enabled, or it is. */
+enum { EVENT_LOST = -1, EVENT_SILENT = 0, EVENT_TELLS = 1 };
+/* Marks it without raising a vector. */
 int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k);
+void event_build(struct node_switch *sw); /* headers and summaries as after power-up */
 /* True if the register is an event header, which then took the write. */
 int event_write(struct node_switch *sw, uint32_t at, uint32_t value);
 /* Tells the listeners each vector raised since the last call, once. */
