@@ -44,7 +44,8 @@ static int inject(struct fab_node *node, size_t sw, int fault, uint8_t port_id, 
     struct node_switch *s = &node->switches[sw];
     uint32_t *times = times_of(s, fault);
     if (times) *times = count;
-    if (times) return 0;
+    if (fault == FAB_FAULT_RESET) switch_reset(s);
+    if (times || fault == FAB_FAULT_RESET) return 0;
     if (fault < FAB_FAULT_LINK_DOWN || fault > FAB_FAULT_BACK) return -EINVAL;
     if (fault == FAB_FAULT_GONE || fault == FAB_FAULT_BACK) {
         vanish(s, fault == FAB_FAULT_GONE);
@@ -57,6 +58,7 @@ static int inject(struct fab_node *node, size_t sw, int fault, uint8_t port_id, 
 int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count) {
     pthread_mutex_lock(&node->lock);
     int rc = inject(node, sw, fault, port, count);
+    if (!rc) evcounter_check(&node->switches[sw]); /* an error may have been the last to come */
     node_deliver(node);
     pthread_mutex_unlock(&node->lock);
     return rc;

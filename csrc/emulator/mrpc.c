@@ -37,25 +37,16 @@ static uint32_t pax_id(struct node_switch *sw, const uint8_t *in, uint8_t *out) 
     return 0;
 }
 
-/* Four sensors in 0.01 degrees: a warm idle chip, and each active lane adds its share. */
-static uint32_t temperature(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
-    if (in[0] != (sw->generation == 4 ? 2 : 4)) return MRPC_ERR_SUBCOMMAND;
-    uint32_t lanes = 0;
-    for (uint32_t k = 0; k < sw->port_count; k++)
-        if (sw->by_pff[k]->up) lanes += sw->by_pff[k]->cfg.lanes;
-    for (unsigned k = 0; k < 4; k++) bytes_put(out + 4 * k, 4, 4000 + 20 * lanes + 25 * k);
-    return 0;
-}
-
 static const struct mrpc_entry core_commands[] = {
     {MRPC_PING, 8, FAMILIES_ALL, GENS_ALL, ping},
     {MRPC_ECHO, 4, FAMILIES_ALL, GENS_ALL, echo},
     {MRPC_PAX_ID, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, pax_id},
-    {MRPC_TEMPERATURE, 16, FAMILIES_ALL, GENS_ALL, temperature},
     {0},
 };
-static const struct mrpc_entry *const domains[] = {core_commands, mrpc_port_commands,
-                                                   mrpc_fabric_commands};
+static const struct mrpc_entry *const domains[] = {
+    core_commands,        mrpc_status_commands, mrpc_counter_commands, mrpc_port_commands,
+    mrpc_fabric_commands, mrpc_remote_commands, mrpc_reset_commands,
+};
 
 /* The switch that a command is meant for: PAX bits count on a PAX only. */
 static struct node_switch *target(struct node_switch *sw, uint32_t word) {

@@ -42,6 +42,16 @@ struct vc {
     uint32_t torn;       /* table writes that will be lost */
 };
 
+/* One event counter: evcounter.c. */
+enum { EVENT_COUNTER_TYPES = 23, EVENT_COUNTER_STACKS = 10, STACK_COUNTERS = 64 };
+struct node_counter {
+    uint32_t mask;      /* ports of the stack in bits 0-7, types above */
+    uint32_t threshold; /* 0 = none */
+    uint64_t base;      /* of its sources, when it was set up or cleared */
+    uint8_t direction;  /* as it was written */
+    uint8_t reached;    /* the threshold, and the event was raised */
+};
+
 struct node_switch;
 
 struct node_port {
@@ -63,6 +73,8 @@ struct node_port {
     uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
     uint8_t raw_bytes;      /* counters include TLP overhead */
+    uint8_t latency_from;   /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
+    uint32_t errors[EVENT_COUNTER_TYPES]; /* so far, by type of the event counters */
     uint64_t counted[2][3]; /* egress, ingress: posted, completion, non-posted at the last clear */
 };
 
@@ -118,6 +130,9 @@ struct node_switch {
     struct node_port *by_id[NODE_PORT_IDS];
     uint8_t gone;
     uint8_t topology_ready; /* topo-info was started */
+    uint64_t reset_in_ns;   /* a hard reset was answered and is due then; 0 = none */
+    uint32_t armed;         /* event counters with a threshold */
+    struct node_counter counters[EVENT_COUNTER_STACKS][STACK_COUNTERS];
     uint32_t stuck;         /* commands that will never complete */
     uint32_t interrupted;   /* commands that will end as interrupted, behind the stuck ones */
     uint32_t events_lost;   /* events that will be neither marked nor told */
@@ -259,6 +274,8 @@ struct mrpc_entry {
     mrpc_handler run;    /* NULL ends a table */
 };
 extern const struct mrpc_entry mrpc_port_commands[], mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_status_commands[], mrpc_counter_commands[];
+extern const struct mrpc_entry mrpc_remote_commands[], mrpc_reset_commands[];
 /* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
@@ -268,6 +285,21 @@ uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *ou
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);
+
+/* ---- counters.c, evcounter.c, latency.c: firmware command 0x07 ---- */
+struct node_port *counters_port(const struct node_switch *sw, unsigned id); /* or NULL */
+void counters_reset(struct node_switch *sw);
+uint32_t evcounter_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t evcounter_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void evcounter_check(struct node_switch *sw); /* raises the events of thresholds reached */
+void evcounter_reset(struct node_switch *sw);
+uint32_t latency_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t latency_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void latency_reset(struct node_switch *sw);
+
+/* ---- reset.c ---- */
+void switch_reset(struct node_switch *sw);
+void reset_step(struct node_switch *sw, uint64_t ns); /* a reset that is due */
 
 /* ---- wiring.c: traffic links and the flows of bindings ---- */
 int wiring_create(struct fab_node *node);
