@@ -40,7 +40,8 @@ static uint64_t count_port(const struct node_port *port, uint32_t types, int egr
     return sum;
 }
 
-static uint64_t sources(const struct node_switch *sw, unsigned stack, const struct node_counter *c) {
+static uint64_t sources(const struct node_switch *sw, unsigned stack,
+                        const struct node_counter *c) {
     uint64_t sum = 0;
     for (unsigned k = 0; k < PORTS_OF_STACK; k++) {
         const struct node_port *port = counters_port(sw, PORTS_OF_STACK * stack + k);

@@ -72,8 +72,8 @@ struct node_port {
     uint8_t held;     /* in hot reset until it is released */
     uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
-    uint8_t raw_bytes;      /* counters include TLP overhead */
-    uint8_t latency_from;   /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
+    uint8_t raw_bytes;    /* counters include TLP overhead */
+    uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
     uint32_t errors[EVENT_COUNTER_TYPES]; /* so far, by type of the event counters */
     uint64_t counted[2][3]; /* egress, ingress: posted, completion, non-posted at the last clear */
 };
@@ -133,12 +133,12 @@ struct node_switch {
     uint64_t reset_in_ns;   /* a hard reset was answered and is due then; 0 = none */
     uint32_t armed;         /* event counters with a threshold */
     struct node_counter counters[EVENT_COUNTER_STACKS][STACK_COUNTERS];
-    uint32_t stuck;         /* commands that will never complete */
-    uint32_t interrupted;   /* commands that will end as interrupted, behind the stuck ones */
-    uint32_t events_lost;   /* events that will be neither marked nor told */
-    uint32_t answered;      /* bytes of the last command's output */
-    uint64_t applied;       /* queued writes taken */
-    uint64_t file;          /* inode of its shared-memory file */
+    uint32_t stuck;       /* commands that will never complete */
+    uint32_t interrupted; /* commands that will end as interrupted, behind the stuck ones */
+    uint32_t events_lost; /* events that will be neither marked nor told */
+    uint32_t answered;    /* bytes of the last command's output */
+    uint64_t applied;     /* queued writes taken */
+    uint64_t file;        /* inode of its shared-memory file */
 };
 
 struct fab_node {

@@ -44,8 +44,7 @@ static uint32_t link_status(struct node_switch *sw, const uint8_t *in, uint8_t *
 /* In 0.01 degrees: a warm idle chip, and each active lane adds its share (modelled). */
 static uint32_t temperature(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     unsigned sensors = sw->generation == 4 ? 1 : SENSORS;
-    if (in[0] != (sw->generation == 4 ? TEMPERATURE_GEN4 : TEMPERATURE))
-        return MRPC_ERR_SUBCOMMAND;
+    if (in[0] != (sw->generation == 4 ? TEMPERATURE_GEN4 : TEMPERATURE)) return MRPC_ERR_SUBCOMMAND;
     uint32_t lanes = 0;
     for (uint32_t k = 0; k < sw->port_count; k++)
         if (sw->by_pff[k]->up) lanes += sw->by_pff[k]->cfg.lanes;

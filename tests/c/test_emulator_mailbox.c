@@ -143,9 +143,8 @@ static void test_no_command_reads_more_of_the_mailbox_than_it_defines(void) {
         for (int pass = 0; pass < 2; pass++) {
             fab_node *node = make();
             fill_input(node, pass ? 0xFF : 0);
-            code[pass] =
-                command(node, 0, LOCAL(commands[k].id), commands[k].in, commands[k].in_bytes,
-                        pass ? dirty : clean, commands[k].out_bytes);
+            code[pass] = command(node, 0, LOCAL(commands[k].id), commands[k].in,
+                                 commands[k].in_bytes, pass ? dirty : clean, commands[k].out_bytes);
             fab_node_close(node);
         }
         if (code[0] != code[1] || memcmp(clean, dirty, sizeof clean)) CHECK_EQ(commands[k].id, -1);
