@@ -46,6 +46,8 @@ include "index.pxi"
 include "request.pxi"
 include "bar.pxi"
 include "switch.pxi"
+include "events.pxi"
+include "counters.pxi"
 include "functions.pxi"
 include "emulator.pxi"
 
