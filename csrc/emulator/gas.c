@@ -109,6 +109,7 @@ void gas_build(struct node_switch *sw) {
     build_top(sw);
     build_information(sw);
     build_partition(sw);
+    event_build(sw);
     for (uint32_t k = 0; k < sw->port_count; k++) port_space_build(sw->by_pff[k]);
 }
 
@@ -129,15 +130,13 @@ int gas_read(const struct node_switch *sw, uint64_t off, void *out, size_t bytes
 }
 
 /* One naturally aligned write of 1, 2 or 4 bytes. What is not named is read-only and ignores
- * writes, as hardware does. */
+ * writes, as hardware does; the doorbell among them, which gas_write and gas_write_block ring. */
 static void register_write(struct node_switch *sw, uint32_t at, uint32_t data, unsigned width) {
     if (at >= GAS_PFF)
         port_write(sw, at, data, width);
     else if (at < GAS_MRPC_IN + GAS_MRPC_BYTES ||
              (at >= GAS_MRPC_DMA_EN && at < GAS_MRPC_DMA_VECTOR))
         gas_put(sw, at, width, data);
-    else if (at == GAS_MRPC_CMD && width == 4)
-        mrpc_run(sw, data);
     else if ((at >= GAS_EVENT_GLOBAL && at < GLOBAL_EVENTS_END) ||
              (at >= GAS_PART_CFG && at < GAS_PART_CFG + GAS_PART_STRIDE * sw->partitions))
         event_write(sw, at, data);
@@ -147,6 +146,10 @@ int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned wid
     if (sw->gone) return -ENODEV;
     if ((width != 1 && width != 2 && width != 4 && width != 8) || off % width) return -EINVAL;
     if (off > FAB_GAS_BYTES - width) return -ERANGE;
+    if (off == GAS_MRPC_CMD && width == 4) {
+        mrpc_run(sw, (uint32_t)value);
+        return 0;
+    }
     register_write(sw, (uint32_t)off, (uint32_t)value, width == 8 ? 4 : width);
     if (width == 8) register_write(sw, (uint32_t)off + 4, (uint32_t)(value >> 32), 4);
     return 0;
@@ -154,6 +157,7 @@ int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned wid
 
 int gas_write_block(struct node_switch *sw, uint64_t off, const void *data, size_t bytes) {
     const uint8_t *from = data;
+    if (off == GAS_MRPC_CMD && bytes == 4) return gas_write(sw, off, bytes_get(from, 4), 4);
     if (sw->gone) return -ENODEV;
     if (off > FAB_GAS_BYTES || bytes > FAB_GAS_BYTES - off) return -ERANGE;
     for (size_t done = 0; done < bytes;) {

@@ -42,6 +42,16 @@ struct vc {
     uint32_t torn;       /* table writes that will be lost */
 };
 
+/* One event counter: evcounter.c. */
+enum { EVENT_COUNTER_TYPES = 23, EVENT_COUNTER_STACKS = 10, STACK_COUNTERS = 64 };
+struct node_counter {
+    uint32_t mask;      /* ports of the stack in bits 0-7, types above */
+    uint32_t threshold; /* 0 = none */
+    uint64_t base;      /* of its sources, when it was set up or cleared */
+    uint8_t direction;  /* as it was written */
+    uint8_t reached;    /* the threshold, and the event was raised */
+};
+
 struct node_switch;
 
 struct node_port {
@@ -62,7 +72,9 @@ struct node_port {
     uint8_t held;     /* in hot reset until it is released */
     uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
-    uint8_t raw_bytes;      /* counters include TLP overhead */
+    uint8_t raw_bytes;    /* counters include TLP overhead */
+    uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
+    uint32_t errors[EVENT_COUNTER_TYPES]; /* so far, by type of the event counters */
     uint64_t counted[2][3]; /* egress, ingress: posted, completion, non-posted at the last clear */
 };
 
@@ -118,10 +130,15 @@ struct node_switch {
     struct node_port *by_id[NODE_PORT_IDS];
     uint8_t gone;
     uint8_t topology_ready; /* topo-info was started */
-    uint32_t stuck;         /* commands that will never complete */
-    uint32_t answered;      /* bytes of the last command's output */
-    uint64_t applied;       /* queued writes taken */
-    uint64_t file;          /* inode of its shared-memory file */
+    uint64_t reset_in_ns;   /* a hard reset was answered and is due then; 0 = none */
+    uint32_t armed;         /* event counters with a threshold */
+    struct node_counter counters[EVENT_COUNTER_STACKS][STACK_COUNTERS];
+    uint32_t stuck;       /* commands that will never complete */
+    uint32_t interrupted; /* commands that will end as interrupted, behind the stuck ones */
+    uint32_t events_lost; /* events that will be neither marked nor told */
+    uint32_t answered;    /* bytes of the last command's output */
+    uint64_t applied;     /* queued writes taken */
+    uint64_t file;        /* inode of its shared-memory file */
 };
 
 struct fab_node {
@@ -226,8 +243,12 @@ int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
 void event_port(struct node_port *port, unsigned k);
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
 void event_global(struct node_switch *sw, unsigned k);
-/* Marks it without raising a vector; true if its interrupt is enabled. */
+/* What became of an event: FAB_FAULT_EVENT_LOST took it or the chip has none such, its interrupt is
+ * not enabled, or it is. */
+enum { EVENT_LOST = -1, EVENT_SILENT = 0, EVENT_TELLS = 1 };
+/* Marks it without raising a vector. */
 int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k);
+void event_build(struct node_switch *sw); /* headers and summaries as after power-up */
 /* True if the register is an event header, which then took the write. */
 int event_write(struct node_switch *sw, uint32_t at, uint32_t value);
 /* Tells the listeners each vector raised since the last call, once. */
@@ -253,6 +274,8 @@ struct mrpc_entry {
     mrpc_handler run;    /* NULL ends a table */
 };
 extern const struct mrpc_entry mrpc_port_commands[], mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_status_commands[], mrpc_counter_commands[];
+extern const struct mrpc_entry mrpc_remote_commands[], mrpc_reset_commands[];
 /* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
@@ -262,6 +285,21 @@ uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *ou
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);
+
+/* ---- counters.c, evcounter.c, latency.c: firmware command 0x07 ---- */
+struct node_port *counters_port(const struct node_switch *sw, unsigned id); /* or NULL */
+void counters_reset(struct node_switch *sw);
+uint32_t evcounter_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t evcounter_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void evcounter_check(struct node_switch *sw); /* raises the events of thresholds reached */
+void evcounter_reset(struct node_switch *sw);
+uint32_t latency_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t latency_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void latency_reset(struct node_switch *sw);
+
+/* ---- reset.c ---- */
+void switch_reset(struct node_switch *sw);
+void reset_step(struct node_switch *sw, uint64_t ns); /* a reset that is due */
 
 /* ---- wiring.c: traffic links and the flows of bindings ---- */
 int wiring_create(struct fab_node *node);
@@ -277,6 +315,11 @@ void wiring_before_step(struct fab_node *node); /* cells -> flows */
 void wiring_after_step(struct fab_node *node);  /* flows -> cells */
 /* Payload bytes so far: egress, ingress x posted, completion, non-posted. */
 void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]); /* the same, in TLPs */
+/* Nanoseconds from a port (NULL: any) to an egress port, least and most; 0 = link down. `clear`
+ * starts anew behind the reading. */
+void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
+                    uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);
 
 /* ---- link.c: link states ---- */

@@ -263,3 +263,47 @@ void wiring_counters(const struct node_port *port, uint64_t out[2][3]) {
     add_link(node, port->out_link, &out[0][0], &out[0][1]);
     add_link(node, in, &out[1][0], &out[1][1]);
 }
+
+/* TLPs so far, of the fluid's equal sizes: writes of MaxPayloadSize, completions of the lesser of
+ * MaxPayloadSize and MaxReadRequest, and the read requests that asked for the completions which
+ * went the other way. */
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]) {
+    const struct fab_node_config *config = &port->sw->node->config;
+    uint64_t bytes[2][3], completion = config->mps < config->mrrs ? config->mps : config->mrrs;
+    wiring_counters(port, bytes);
+    for (int way = 0; way < 2; way++) {
+        out[way][0] = (bytes[way][0] + config->mps - 1) / config->mps;
+        out[way][1] = (bytes[way][1] + completion - 1) / completion;
+        out[way][2] = (bytes[!way][1] + config->mrrs - 1) / config->mrrs;
+    }
+}
+
+/* Bytes that wait to leave by a port, of those that would enter it from `ingress`. */
+static double waiting_at(const struct node_port *egress, const struct node_port *ingress) {
+    struct fab_node *node = egress->sw->node;
+    double bytes = 0;
+    for (uint32_t k = 0; k < 2 * node->bound_count; k++) {
+        unsigned id = node->bound[k / 2];
+        const struct traffic_flow *flow =
+            traffic_flow(node->traffic, flow_index(PDFID_MODULE(id), PDFID_FUNCTION(id), k % 2));
+        for (int hop = 1; hop < flow->hops; hop++)
+            if (flow->hop[hop].link == egress->out_link &&
+                (!ingress || flow->hop[hop].ingress == ingress->cfg.port))
+                bytes += flow->backlog;
+    }
+    return bytes;
+}
+
+/* A fluid meets an empty egress or waits for what stands before it: the two bounds, as of now. */
+void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
+                    uint16_t *min_ns, uint16_t *max_ns) {
+    enum { CUT_THROUGH_NS = 115 }; /* modelled */
+    double queue_ns = 0, rate = egress->up ? egress->cfg.capacity : 0;
+    (void)clear; /* nothing is remembered that could be cleared */
+    *min_ns = *max_ns = 0;
+    if (!egress->up || (ingress && !ingress->up)) return;
+    if (rate > 0 && egress->out_link >= 0) queue_ns = waiting_at(egress, ingress) / rate * 1e9;
+    *min_ns = CUT_THROUGH_NS;
+    *max_ns =
+        (uint16_t)(queue_ns < UINT16_MAX - CUT_THROUGH_NS ? CUT_THROUGH_NS + queue_ns : UINT16_MAX);
+}

@@ -22,6 +22,7 @@
 
 #include "fab_atomic.h"
 #include "fab_bar.h"
+#include "fab_events.h"
 #include "fab_index.h"
 #include "fab_inline.h"
 #include "fab_layout.h"
