@@ -27,7 +27,9 @@ void link_train(struct node_port *port) {
 }
 
 static void settle_and_tell(struct node_port *port) {
-    if (settle(port)) event_port(port, PFF_EVENT_LINK_STATE);
+    if (!settle(port)) return;
+    event_port(port, PFF_EVENT_LINK_STATE);
+    gfms_link(port);
 }
 
 void link_refresh(struct node_port *port) {

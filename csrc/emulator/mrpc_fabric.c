@@ -167,6 +167,7 @@ const struct mrpc_entry mrpc_fabric_commands[] = {
     {MRPC_TOPOLOGY, 1004, FAMILY_BIT(FAMILY_PAX), GENS_ALL, topology},
     {MRPC_GFMS_DUMP, 88, FAMILY_BIT(FAMILY_PAX), GENS_ALL, gfms_dump},
     {MRPC_GFMS_BIND, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, gfms_bind},
+    {MRPC_GFMS_EVENT, 1024, FAMILY_BIT(FAMILY_PAX), GENS_ALL, gfms_events},
     {MRPC_FUNCTION_ACCESS, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, function_access},
     {0},
 };

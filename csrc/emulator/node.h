@@ -100,6 +100,16 @@ struct node_dma {
 
 enum { VECTOR_EVENT = 0, VECTOR_DMA = 1, VECTORS = 2 };
 
+/* The fabric management's log on one switch, as firmware command 0x89 answers it: whole entries,
+ * the oldest first; they fit into one answer, and the oldest fall out when it is full. */
+enum { GFMS_LOG_BYTES = GAS_MRPC_BYTES - 4 };
+struct gfms_log {
+    uint8_t entries[GFMS_LOG_BYTES];
+    uint16_t used;  /* bytes */
+    uint16_t count; /* entries */
+    uint8_t lost;   /* some fell out since the last clear */
+};
+
 struct node_switch {
     struct fab_node *node;
     uint32_t index;
@@ -120,8 +130,9 @@ struct node_switch {
     uint8_t topology_ready; /* topo-info was started */
     uint32_t stuck;         /* commands that will never complete */
     uint32_t answered;      /* bytes of the last command's output */
-    uint64_t applied;       /* queued writes taken */
-    uint64_t file;          /* inode of its shared-memory file */
+    struct gfms_log gfms;
+    uint64_t applied; /* queued writes taken */
+    uint64_t file;    /* inode of its shared-memory file */
 };
 
 struct fab_node {
@@ -262,6 +273,30 @@ uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *ou
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);
+
+/* ---- gfms_events.c: what happened in the fabric, told to every PAX of the node ---- */
+enum {
+    GFMS_EVENT_HOST_UP = 0, /* and down: +1 */
+    GFMS_EVENT_DEVICE_ADDED = 2,
+    GFMS_EVENT_DEVICE_REMOVED = 3,
+    GFMS_EVENT_FABRIC_UP = 4, /* and down: +1 */
+    GFMS_EVENT_BOUND = 6,
+    GFMS_EVENT_UNBOUND = 7,
+    GFMS_EVENT_DATABASE = 8,
+    GFMS_EVENT_HVD_ENABLED = 9, /* and disabled: +1 */
+    GFMS_EVENT_EP_PORT_REMOVED = 11,
+    GFMS_EVENT_EP_PORT_ADDED = 12,
+    GFMS_EVENT_AER = 13
+};
+enum { GFMS_AER_LOGGED = 1, GFMS_AER_DPC = 2, GFMS_AER_CORRECTABLE = 4 };
+/* At most 32 bytes of data, as the code demands; it happened at `sw`. */
+void gfms_event(struct node_switch *sw, unsigned code, const void *data, unsigned bytes);
+void gfms_link(struct node_port *port); /* its `up` has just changed: host, device or fabric link */
+void gfms_port(struct node_port *port, int enabled); /* HVD or EP port enabled, disabled */
+void gfms_bound(struct node_port *host, uint8_t logical, uint16_t pdfid, int bound);
+/* flags: GFMS_AER_*; status: the AER status register's new bits; header: NULL or the logged TLP. */
+void gfms_aer(struct node_port *port, unsigned flags, uint32_t status, const uint32_t *header);
+uint32_t gfms_events(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x89 */
 
 /* ---- wiring.c: traffic links and the flows of bindings ---- */
 int wiring_create(struct fab_node *node);

@@ -187,6 +187,7 @@ uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logi
         f->logical = logical;
         fab_store_release(&f->cell->out.bound, 1);
         wiring_function(node, module, function);
+        gfms_bound(host, logical, pdfids[k], 1);
     }
     list_bound(node);
     return 0;
@@ -204,6 +205,7 @@ uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t lo
         clear_queue(node, module, function); /* its queue goes with its owner */
         fab_store_release(&f->cell->out.bound, 0);
         wiring_function(node, module, function);
+        gfms_bound(host, logical, node->bound[k], 0);
     }
     list_bound(node);
     return found ? 0 : MRPC_ERR_STATE;

@@ -121,6 +121,7 @@ enum {
     MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
     MRPC_GFMS_BIND = 0x84,   /* sub 1 bind, 2 unbind */
     MRPC_PORT_CONFIG = 0x88, /* sub 1 show */
+    MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
     MRPC_PING = 0x100
