@@ -2,7 +2,8 @@
 #include "node.h"
 
 static int trains(const struct node_port *port) {
-    return !port->sw->gone && !port->disabled && !port->held && !port->faulted && port->cfg.lanes;
+    return !port->sw->gone && !port->disabled && !port->held && !port->faulted && !port->unused &&
+           port->cfg.lanes;
 }
 
 static int should_be_up(const struct node_port *port) {

@@ -114,6 +114,7 @@ enum {
     MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,
+    MRPC_PORT_BIND = 0x0C,   /* sub 0 bind, 1 unbind, 2 information */
     MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
     MRPC_ECHO = 0x41,        /* u32 -> ~u32 */
     MRPC_PAX_ID = 0x81,
@@ -138,7 +139,13 @@ enum {
     TOPOLOGY_NOT_STARTED = 1, /* what its status answers */
     TOPOLOGY_WAITING = 2,
     TOPOLOGY_READY = 3,
-    GFMS_FAB_PORT = 4,  /* of MRPC_GFMS_DUMP */
+    GFMS_FABRIC = 0, /* of MRPC_GFMS_DUMP, and the classes of its sections */
+    GFMS_PAX_ALL = 1,
+    GFMS_PAX = 2,
+    GFMS_HVD = 3,
+    GFMS_FAB_PORT = 4,
+    GFMS_EP_PORT = 5,
+    GFMS_HVD_DETAIL = 6,
     NOT_ATTACHED = 0xFF /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
