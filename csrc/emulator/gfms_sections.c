@@ -198,7 +198,8 @@ uint32_t gfms_hvd_detail(struct node_switch *sw, const struct node_port *host, u
     }
     bytes_put(at, 2, HVD_LOGICAL);
     bytes_put(at + 2, 2, bus << 8);
-    at = detail_peers(detail_ports(host, at + 4, &peers), peers);
+    at = detail_ports(host, at + 4, &peers);
+    at = detail_peers(at, peers);
     gfms_section(sw, out, GFMS_HVD_DETAIL, (uint32_t)(at - out));
     return (uint32_t)(at - out);
 }
