@@ -44,4 +44,31 @@ static inline uint32_t read_dump(fab_node *node, size_t sw, uint8_t kind, uint8_
     return 4 * total;
 }
 
+static uint8_t reply[1024];
+
+/* Port binding: sub-command and its three parameters. */
+static inline int64_t port_bind(fab_node *node, size_t sw, unsigned a, unsigned b, unsigned c,
+                                unsigned d) {
+    uint8_t in[4] = {(uint8_t)a, (uint8_t)b, (uint8_t)c, (uint8_t)d};
+    return ask(node, sw, 0x0C, in, 4, reply, a == 2 ? 196 : 4);
+}
+
+static inline fab_node *make_as(uint32_t device_id) {
+    fab_node *node = NULL;
+    default_node_fill(&plan);
+    for (unsigned k = 0; k < 4; k++) plan.config.device_id[k] = device_id;
+    CHECK_EQ(fab_node_create(&plan.config, plan.ports, NULL, &node), 0);
+    return node;
+}
+
+/* Configured width in the high byte, negotiated in the low one. */
+static inline uint16_t link_of(fab_node *node, size_t sw, unsigned port) {
+    uint64_t one = UINT64_C(1) << port;
+    uint8_t status[720];
+    CHECK_EQ(ask(node, sw, 0x1C, &one, 8, status, 720), 0);
+    CHECK_EQ(status[0], port);
+    CHECK_EQ(status[3], port / 8 << 4 | port % 8);
+    return (uint16_t)(status[4] << 8 | status[5]);
+}
+
 #endif
