@@ -44,7 +44,7 @@ static const struct mrpc_entry core_commands[] = {
     {0},
 };
 static const struct mrpc_entry *const domains[] = {
-    core_commands,        mrpc_status_commands, mrpc_counter_commands, mrpc_port_commands,
+    core_commands,        mrpc_status_commands, mrpc_counter_commands,
     mrpc_fabric_commands, mrpc_remote_commands, mrpc_reset_commands,
 };
 

@@ -120,6 +120,7 @@ enum {
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,
     MRPC_RESET = 0x1B,       /* u32 0 */
+    MRPC_PORT_BIND = 0x0C,   /* sub 0 bind, 1 unbind, 2 information */
     MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
     MRPC_GAS_READ = 0x29,    /* u32 offset, u32 bytes <= 512 -> bytes */
     MRPC_GAS_WRITE = 0x34,   /* u32 offset, u32 bytes <= 1016, data */
@@ -129,6 +130,7 @@ enum {
     MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
     MRPC_GFMS_BIND = 0x84,   /* sub 1 bind, 2 unbind */
     MRPC_PORT_CONFIG = 0x88, /* sub 1 show */
+    MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
     MRPC_PING = 0x100
@@ -150,7 +152,13 @@ enum {
     TOPOLOGY_NOT_STARTED = 1, /* what its status answers */
     TOPOLOGY_WAITING = 2,
     TOPOLOGY_READY = 3,
-    GFMS_FAB_PORT = 4,  /* of MRPC_GFMS_DUMP */
+    GFMS_FABRIC = 0, /* of MRPC_GFMS_DUMP, and the classes of its sections */
+    GFMS_PAX_ALL = 1,
+    GFMS_PAX = 2,
+    GFMS_HVD = 3,
+    GFMS_FAB_PORT = 4,
+    GFMS_EP_PORT = 5,
+    GFMS_HVD_DETAIL = 6,
     NOT_ATTACHED = 0xFF /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
