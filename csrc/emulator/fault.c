@@ -26,9 +26,14 @@ static int port_fault(struct node_port *port, int fault, uint32_t count) {
 }
 
 static int inject(struct fab_node *node, size_t sw, int fault, uint8_t port_id, uint32_t count) {
-    if (fault < FAB_FAULT_LINK_DOWN || fault > FAB_FAULT_BACK) return -EINVAL;
+    if ((fault < FAB_FAULT_LINK_DOWN || fault > FAB_FAULT_BACK) && fault != FAB_FAULT_FIRMWARE_TORN)
+        return -EINVAL;
     if (sw >= node->config.switches) return -ENOENT;
     struct node_switch *s = &node->switches[sw];
+    if (fault == FAB_FAULT_FIRMWARE_TORN) {
+        s->firmware.torn = count;
+        return 0;
+    }
     if (fault == FAB_FAULT_MRPC_STUCK) {
         s->stuck = count;
         return 0;

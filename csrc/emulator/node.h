@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "fabcore.h"
+#include "firmware.h"
 #include "regs.h"
 #include "traffic.h"
 
@@ -122,6 +123,7 @@ struct node_switch {
     uint32_t answered;      /* bytes of the last command's output */
     uint64_t applied;       /* queued writes taken */
     uint64_t file;          /* inode of its shared-memory file */
+    struct node_firmware firmware;
 };
 
 struct fab_node {
@@ -253,6 +255,8 @@ struct mrpc_entry {
     mrpc_handler run;    /* NULL ends a table */
 };
 extern const struct mrpc_entry mrpc_port_commands[], mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_firmware_commands[], mrpc_flash_commands[],
+    mrpc_manufacture_commands[];
 /* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
