@@ -84,6 +84,7 @@ struct tlp {
     uint32_t *leaf_at; /* by queue: its node */
     uint32_t *ready;   /* eligible queues under it */
     uint32_t *phase;   /* next phase of the table that divides it */
+    uint32_t *debt;    /* turns of its parent's table that it had in advance */
     uint8_t *walks;    /* kind of table that divides it, 0 = none */
     double *promised;  /* bytes per ns committed to the flows under it, as far as they ask */
     double *due;       /* ns; when that next entitles it to a TLP */

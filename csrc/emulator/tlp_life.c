@@ -30,6 +30,7 @@ int tlp_create(struct share *s, struct traffic_link *link,
         {&e->promised, nodes, sizeof(double)},
         {&e->due, nodes, sizeof(double)},
         {&e->phase, nodes, sizeof *e->phase},
+        {&e->debt, nodes, sizeof *e->debt},
         {&e->walks, nodes, sizeof *e->walks},
         {&e->turns, nodes, sizeof(double)},
         {&e->pass, nodes, sizeof(double)},
@@ -47,7 +48,7 @@ void tlp_destroy(struct tlp *e) {
     if (!e) return;
     void *part[] = {e->source, e->queue,   e->ring,  e->wire,  e->heap,  e->parent, e->leaf_at,
                     e->ready,  e->promised, e->phase, e->walks, e->turns, e->pass,   e->clock,
-                    e->due};
+                    e->due,    e->debt};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) free(part[i]);
     free(e);
 }

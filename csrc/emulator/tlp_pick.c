@@ -4,13 +4,18 @@
 #include <math.h>
 #include <string.h>
 
-enum { LAG_NS = 10000 }; /* promises that cannot all be kept fall behind together, by so much */
+enum {
+    LAG_NS = 10000, /* promises that cannot all be kept fall behind together, by so much */
+    DEBT = 64,      /* turns that a child may have had in advance */
+    ROUNDS = 4      /* of a table, to find a phase whose turn has not been had */
+};
 
 void tlp_shape(struct tlp *e) {
     const struct share *s = e->share;
     uint32_t nodes = s->root[s->links];
     memset(e->ready, 0, nodes * sizeof *e->ready);
     memset(e->phase, 0, nodes * sizeof *e->phase);
+    memset(e->debt, 0, nodes * sizeof *e->debt);
     memset(e->pass, 0, nodes * sizeof *e->pass);
     memset(e->clock, 0, nodes * sizeof *e->clock);
     for (uint32_t n = 0; n < nodes; n++) e->due[n] = e->now;
@@ -88,18 +93,23 @@ static uint32_t entitled(const struct tlp *e, uint32_t n) {
     return found;
 }
 
-/* The child that the next phase names, idle ones skipped; UINT32_MAX = no phase names any. */
+/* The child that the next phase names; the phases of idle ones are skipped, and of those that had
+ * their turn in advance. UINT32_MAX = no phase names any. */
 static uint32_t walk(struct tlp *e, uint32_t n, const uint8_t *table, uint32_t phases) {
     const struct share_node *node = &e->share->node[n];
     uint32_t at = e->phase[n] < phases ? e->phase[n] : 0;
-    for (uint32_t k = 0; k < phases; k++) {
+    for (uint32_t k = 0; k < ROUNDS * phases; k++) {
         uint8_t slot = table[at];
+        uint32_t c = node->child, end = node->child + node->children;
         at = at + 1 < phases ? at + 1 : 0;
-        for (uint32_t c = node->child; c < node->child + node->children; c++) {
-            if (e->share->node[c].slot != slot || !e->ready[c]) continue;
-            e->phase[n] = at;
-            return c;
+        while (c < end && e->share->node[c].slot != slot) c++;
+        if (c == end || !e->ready[c]) continue;
+        if (e->debt[c]) {
+            e->debt[c]--;
+            continue;
         }
+        e->phase[n] = at;
+        return c;
     }
     return UINT32_MAX;
 }
@@ -115,9 +125,16 @@ static uint32_t take_turn(struct tlp *e, uint32_t n) {
             better = e->pass[c] < e->pass[found];
         if (better) found = c;
     }
-    e->clock[n] = e->pass[found];
+    if (e->clock[n] < e->pass[found]) e->clock[n] = e->pass[found];
     e->pass[found] += e->turns[found] > 0 ? 1 / e->turns[found] : 1;
     return found;
+}
+
+/* A promise is no extra: what it moves comes out of the child's turns. */
+static void take_in_advance(struct tlp *e, uint32_t n, uint32_t child) {
+    double turn = e->turns[child] > 0 ? 1 / e->turns[child] : 1;
+    if (e->debt[child] < DEBT) e->debt[child]++;
+    if (e->pass[child] < e->clock[n] + DEBT * turn) e->pass[child] += turn;
 }
 
 static uint32_t choose(struct tlp *e, uint32_t n) {
@@ -140,7 +157,9 @@ uint32_t tlp_pick(struct tlp *e, uint32_t link) {
     while (s->node[n].children) {
         uint32_t child = UINT32_MAX;
         if (e->promised[n] > 0 && s->node[n].level > SHARE_OWN) child = entitled(e, n);
-        if (child == UINT32_MAX)
+        if (child != UINT32_MAX)
+            take_in_advance(e, n, child);
+        else
             child = s->node[n].children > 1 ? choose(e, n) : s->node[n].child;
         n = child;
     }
