@@ -86,7 +86,7 @@ struct tlp {
     uint32_t *phase;   /* next phase of the table that divides it */
     uint32_t *debt;    /* turns of its parent's table that it had in advance */
     uint8_t *walks;    /* kind of table that divides it, 0 = none */
-    double *promised;  /* bytes per ns committed to the flows under it, as far as they ask */
+    double *promised;  /* bytes per ns committed to the flows under it that ask for any */
     double *due;       /* ns; when that next entitles it to a TLP */
     double *turns;     /* weight among its siblings */
     double *pass;      /* turns taken, over weight: the least comes next where no table says */

@@ -34,38 +34,48 @@ void tlp_shape(struct tlp *e) {
     }
 }
 
-/* Keeps promises to siblings that there is no room for from falling further and further behind. */
+/* Keeps promises to siblings that there is no room for from falling further and further behind, and
+ * one that was held elsewhere from catching up on the others. */
 static void bound_lag(struct tlp *e, const struct share_node *parent) {
+    uint32_t end = parent->child + parent->children;
     double newest = -INFINITY;
-    for (uint32_t c = parent->child; c < parent->child + parent->children; c++)
+    for (uint32_t c = parent->child; c < end; c++)
         if (e->promised[c] > 0 && e->due[c] > newest) newest = e->due[c];
     double shift = e->now - LAG_NS - newest;
-    for (uint32_t c = parent->child; c < parent->child + parent->children && shift > 0; c++)
-        e->due[c] += shift;
+    for (uint32_t c = parent->child; c < end; c++) {
+        if (shift > 0) e->due[c] += shift;
+        double least = (newest < e->now ? newest : e->now) - LAG_NS;
+        if (e->due[c] < least) e->due[c] = least;
+    }
 }
 
 void tlp_weigh(struct tlp *e) {
     const struct share *s = e->share;
     for (uint32_t n = s->root[s->links]; n-- > 0;) {
         const struct share_node *node = &s->node[n];
+        int promised = e->promised[n] > 0;
         e->turns[n] = share_turns(s, node);
         e->promised[n] = 0;
-        if (!node->children && node->leaves) {
-            uint32_t f = s->leaf[node->child].flow;
-            e->promised[n] = (s->floor[f] < s->ask[f] ? s->floor[f] : s->ask[f]) / 1e9;
-        }
+        if (!node->children && node->leaves)
+            e->promised[n] = s->floor[s->leaf[node->child].flow] / 1e9;
         for (uint32_t c = node->child; c < node->child + node->children; c++)
             e->promised[n] += e->promised[c];
+        if (!promised) e->due[n] = e->now;
         if (e->promised[n] > 0 && node->children) bound_lag(e, node);
     }
 }
 
-/* Who was idle does not make up for turns that it had no use for, and for one promised TLP. */
+/* Who was idle does not make up for turns that it had no use for, nor for promises: it stands where
+ * the longest due of its siblings does. */
 static void come_back(struct tlp *e, uint32_t n, uint32_t parent) {
+    const struct share_node *p = &e->share->node[parent];
     if (e->pass[n] < e->clock[parent]) e->pass[n] = e->clock[parent];
     if (!(e->promised[n] > 0)) return;
-    double due = e->now - e->share->unit[0] / e->promised[n];
-    if (e->due[n] < due) e->due[n] = due;
+    double least = e->now;
+    for (uint32_t c = p->child; c < p->child + p->children; c++)
+        if (e->ready[c] && e->promised[c] > 0 && e->due[c] < least) least = e->due[c];
+    least -= e->share->unit[0] / e->promised[n];
+    if (e->due[n] < least) e->due[n] = least;
 }
 
 void tlp_enable(struct tlp *e, uint32_t queue, int eligible) {

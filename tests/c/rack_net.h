@@ -38,6 +38,17 @@ static inline struct traffic_flow *rack_flow(struct traffic *t, size_t i, int fr
     return f;
 }
 
+/* Links of 1 GB/s, TLPs as on a link of generation 1 to 5. */
+static inline struct traffic *empty_rack(size_t flows) {
+    struct traffic *t = net(RACK_LINKS, flows, RACK_MOST * RACK_ENDS);
+    for (size_t l = 0; l < RACK_LINKS; l++) {
+        traffic_link(t, l)->capacity = 1 * GB;
+        traffic_link(t, l)->overhead[TRAFFIC_UP] = 24;
+        traffic_link(t, l)->overhead[TRAFFIC_DOWN] = 20;
+    }
+    return t;
+}
+
 static inline uint32_t draw(uint32_t *seed, uint32_t below) {
     *seed = *seed * 1664525u + 1013904223u;
     return (uint32_t)((uint64_t)*seed * below >> 32);
@@ -51,14 +62,11 @@ static inline void rack_table(uint32_t *seed, uint16_t phases, uint16_t *count, 
 
 /* A chassis of 1 to 3 switches with links of 0.25 to 1 GB/s, random tables, and `flows` flows. */
 static inline struct traffic *rack(uint32_t seed, size_t flows) {
-    struct traffic *t = net(RACK_LINKS, flows, RACK_MOST * RACK_ENDS);
+    struct traffic *t = empty_rack(flows);
     uint32_t switches = 1 + draw(&seed, RACK_MOST), channels = draw(&seed, 2) ? 1 : 3;
-    traffic_sizes(t, 256, 256);
     for (int l = 0; l < RACK_LINKS; l++) {
         struct traffic_link *link = traffic_link(t, (size_t)l);
         link->capacity = (1 + draw(&seed, 4)) * 0.25 * GB;
-        link->overhead[0] = 24;
-        link->overhead[1] = 20;
         link->phases = draw(&seed, 2) ? 32 : 0;
         link->vc_phases = draw(&seed, 2) ? 32 : 0;
         rack_table(&seed, link->phases, link->slots, link->table, RACK_CLASSES);
