@@ -260,6 +260,7 @@ cdef extern from "fabcore.h" nogil:
         double offered_down
         double ceiling_up
         double ceiling_down
+        uint32_t traffic_class
     cdef struct fab_function_out:
         uint64_t up_bytes
         uint64_t down_bytes
@@ -316,6 +317,8 @@ cdef extern from "fabcore.h" nogil:
     int fab_node_advance(fab_node *node, double seconds)
     int fab_node_set_step(fab_node *node, double step_s)
     int fab_node_set_drop(fab_node *node, int drop)
+    int fab_node_set_mode(fab_node *node, int mode)
+    double fab_payload_rate(unsigned gen, unsigned lanes, uint32_t mps, uint32_t mrrs, int kind)
     int fab_node_start(fab_node *node)
     int fab_node_stop(fab_node *node)
     uint64_t fab_node_time_ns(const fab_node *node)

@@ -294,6 +294,12 @@ FAB_API int64_t fab_function_records(fab_bar *const *bars, size_t n_bars,
 
 /* ---- the emulated Resource Node ------------------------------------------------------------ */
 
+/* TLP payload that a link carries, B/s per direction, as fabcore.pcie.payload_rate: gen 1..6, lanes
+ * 1..16, mps and mrrs powers of two from 128 to 4096. 0 = there is no such link. */
+enum { FAB_TRANSFER_WRITE = 0, FAB_TRANSFER_READ = 1 };
+FAB_API double fab_payload_rate(unsigned gen, unsigned lanes, uint32_t mps, uint32_t mrrs,
+                                int kind);
+
 #define FAB_MAX_SWITCHES 16
 #define FAB_MAX_PORTS 60
 
@@ -337,6 +343,10 @@ FAB_API int fab_node_advance(fab_node *node, double seconds);
 FAB_API int fab_node_set_step(fab_node *node, double step_s);
 FAB_API int fab_node_set_drop(fab_node *node,
                               int drop); /* 1: load not carried in its step is dropped */
+/* How traffic is computed: by rates (the default), or one TLP after the other, which costs wall
+ * time for every TLP. What waits or is under way stays and goes on. -EINVAL: no such mode. */
+enum { FAB_TRAFFIC_FLUID = 0, FAB_TRAFFIC_TLP = 1 };
+FAB_API int fab_node_set_mode(fab_node *node, int mode);
 FAB_API int fab_node_start(
     fab_node *node); /* real time: a thread moves traffic and serves posted writes */
 FAB_API int fab_node_stop(fab_node *node);
