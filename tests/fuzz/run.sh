@@ -36,8 +36,10 @@ for source in "$root"/tests/fuzz/fuzz_*.c; do
   "$cc" "${flags[@]}" -fsanitize=fuzzer,address,undefined -Wl,--wrap=mmap,--wrap=munmap \
     -o "$out/$name" "$source" "$out"/core/*.o -lpthread -lm
   mkdir -p "$out/corpus-$name"
+  seeds=$root/tests/fuzz/corpus/${name#fuzz_}
+  [ -d "$seeds" ] || seeds=
   (cd "$out" && "./$name" -max_total_time="$1" -max_len=8192 -timeout=20 -verbosity=0 \
-    -print_final_stats=1 "corpus-$name" 2>"$name.log") || {
+    -print_final_stats=1 "corpus-$name" ${seeds:+"$seeds"} 2>"$name.log") || {
     tail -n 30 "$out/$name.log"
     exit 1
   }
