@@ -7,6 +7,9 @@ _FAULTS = {
 }
 
 
+_TRAFFIC = {"fluid": 0, "tlp": 1}
+
+
 cdef int _fault_number(kind) except -1:
     if kind not in _FAULTS:
         raise FabricError(f"fault {kind!r}: use one of {', '.join(_FAULTS)}")
@@ -49,6 +52,7 @@ cdef class EmulatedNode:
     cdef readonly int switches
     cdef readonly bint realtime
     cdef list _bars
+    cdef list _ways  # weak references to what else serves it: they end before it does
 
     def __cinit__(self, *, switches, ports, routes, modules, mps=256, mrrs=512, seed=0, name="node", shm=None):
         cdef fab_node_config config
@@ -85,7 +89,7 @@ cdef class EmulatedNode:
             free(rows)
         if rc < 0:
             _raise_bar(rc, f"shm:{shm}" if shm is not None else "emulated node")
-        self._bars = []
+        self._bars, self._ways = [], []
 
     def bar(self, k):
         """The Bar of switch k; it belongs to the node."""
@@ -118,6 +122,15 @@ cdef class EmulatedNode:
         """True: load that a step could not carry is dropped and counted."""
         self._check()
         fab_node_set_drop(self._node, drop)
+
+    def set_traffic(self, mode):
+        """How traffic is computed: "fluid" (by rates) or "tlp" (one TLP after the other)."""
+        self._check()
+        if mode not in _TRAFFIC:
+            raise FabricError(f"traffic {mode!r}: use one of {', '.join(_TRAFFIC)}")
+        cdef int code = _TRAFFIC[mode]
+        with nogil:
+            fab_node_set_mode(self._node, code)
 
     def start(self):
         """Real time from now on: a thread moves traffic by the wall clock."""
@@ -204,10 +217,13 @@ cdef class EmulatedNode:
         cdef fab_node *node = self._node
         if node is NULL:
             return
+        for way in [reference() for reference in self._ways]:
+            if way is not None:
+                way.close()
         self._node = NULL
         for bar in self._bars:
             bar.close()
-        self._bars = []
+        self._bars, self._ways = [], []
         with nogil:
             fab_node_close(node)
 

@@ -65,13 +65,14 @@ static void log_header(struct space *s, const struct node_port *port, int has) {
         space_put(s, AT_AER + AER_HEADER + 4 * k, 4, has ? header[k] : 0);
 }
 
-/* What was made of an error: by the severity register, and whether it is masked. */
+/* What was made of an error: by the severity register, whether it is masked, and whether its TLP's
+ * header was logged. */
 struct verdict {
-    int severity, masked;
+    int severity, masked, logged;
 };
 
 static struct verdict log_correctable(struct space *s, unsigned bit) {
-    struct verdict v = {AER_CORRECTABLE, 0};
+    struct verdict v = {AER_CORRECTABLE, 0, 0};
     space_set(s, AT_AER + AER_COR_STATUS, 4, UINT32_C(1) << bit);
     space_set(s, PORT_PCIE + PCIE_DEVSTA, 2, 1);
     v.masked = space_get(s, AT_AER + AER_COR_MASK, 4) >> bit & 1;
@@ -82,7 +83,7 @@ static struct verdict log_uncorrectable(struct space *s, const struct node_port 
                                         unsigned bit) {
     uint32_t before = space_get(s, AT_AER + AER_UNC_STATUS, 4);
     uint32_t control = space_get(s, AT_AER + AER_CONTROL, 4);
-    struct verdict v = {AER_NONFATAL, space_get(s, AT_AER + AER_UNC_MASK, 4) >> bit & 1};
+    struct verdict v = {AER_NONFATAL, space_get(s, AT_AER + AER_UNC_MASK, 4) >> bit & 1, 0};
     if (space_get(s, AT_AER + AER_UNC_SEVERITY, 4) >> bit & 1) v.severity = AER_FATAL;
     space_set(s, AT_AER + AER_UNC_STATUS, 4, UINT32_C(1) << bit);
     space_set(s, PORT_PCIE + PCIE_DEVSTA, 2,
@@ -97,6 +98,7 @@ static struct verdict log_uncorrectable(struct space *s, const struct node_port 
     }
     space_put(s, AT_AER + AER_CONTROL, 4, (control & ~31u) | bit);
     log_header(s, port, has);
+    v.logged = has;
     return v;
 }
 
@@ -113,20 +115,34 @@ static int reports(struct space *s, struct verdict v) {
     return serr || space_get(s, PORT_PCIE + PCIE_DEVCTL, 2) >> v.severity & 1;
 }
 
+/* The port's own events. */
 static void tell(struct node_port *port, int correctable, unsigned bit) {
     event_port(port, port->cfg.kind == FAB_PORT_MANAGEMENT ? PFF_AER_IN_VEP : PFF_AER_IN_P2P);
     if (bit == (correctable ? COR_INTERNAL : UNC_INTERNAL)) event_port(port, PFF_IER);
     if (!correctable && bit == UNC_FLOW_CONTROL) event_port(port, PFF_CREDIT_TIMEOUT);
 }
 
+/* What the fabric's management is told of it. */
+static void tell_fabric(struct node_port *port, const struct space *log, struct verdict v,
+                        unsigned bit) {
+    uint32_t header[4];
+    for (unsigned k = 0; k < 4; k++) header[k] = space_get(log, AT_AER + AER_HEADER + 4 * k, 4);
+    unsigned flags = v.severity == AER_CORRECTABLE ? GFMS_AER_CORRECTABLE : 0;
+    if (v.logged) flags |= GFMS_AER_LOGGED;
+    if (port->link.contained) flags |= GFMS_AER_DPC;
+    gfms_aer(port, flags, UINT32_C(1) << bit, v.logged ? header : NULL);
+}
+
 /* The port is the one that detects it. */
-static void at_port(struct node_port *port, int correctable, unsigned bit) {
+static struct verdict at_port(struct node_port *port, int correctable, unsigned bit) {
     struct verdict v = log_error(&port->space, port, correctable, bit);
     count(port, correctable, bit);
     reports(&port->space, v);
-    if (v.masked || correctable) return;
-    if (port->cfg.kind == FAB_PORT_HOST && v.severity == AER_FATAL) event_port(port, PFF_UEC);
-    dpc_error(port, v.severity == AER_FATAL, DPC_DETECTED, 0);
+    if (!v.masked && !correctable) {
+        if (port->cfg.kind == FAB_PORT_HOST && v.severity == AER_FATAL) event_port(port, PFF_UEC);
+        dpc_error(port, v.severity == AER_FATAL, DPC_DETECTED, 0);
+    }
+    return v;
 }
 
 /* The module's PF detects it, and the port receives its message. */
@@ -134,6 +150,7 @@ static void at_module(struct node_port *port, int correctable, unsigned bit) {
     struct space pf = function_space(&port->sw->node->modules[port->cfg.index], 0);
     struct verdict v = log_error(&pf, port, correctable, bit);
     count(port, correctable, bit);
+    tell_fabric(port, &pf, v, bit);
     if (!reports(&pf, v)) return;
     port->errors[TYPE_CORRECTABLE_MESSAGE - v.severity]++;
     if (v.severity == AER_CORRECTABLE) return;
@@ -165,11 +182,11 @@ int aer_inject(struct node_port *port, int severity, uint32_t named) {
     if (module)
         at_module(port, correctable, bit);
     else
-        at_port(port, correctable, bit);
+        tell_fabric(port, &port->space, at_port(port, correctable, bit), bit);
     return 0;
 }
 
-/* LINK_STATE is its event. */
+/* LINK_STATE is its event, and the fabric's link event. */
 void aer_surprise_down(struct node_port *port) {
     if (port->sw->gone || (port->cfg.kind != FAB_PORT_MODULE && port->cfg.kind != FAB_PORT_FABRIC))
         return;

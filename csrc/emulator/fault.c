@@ -58,18 +58,31 @@ static int is_of_module(int fault) {
            fault == FAB_FAULT_SUPPLY_LOST || fault == FAB_FAULT_SUPPLY_BACK;
 }
 
-static int switch_fault(struct node_switch *sw, int fault, uint32_t count) {
+/* The counter of what a fault does `count` times; NULL = no such. */
+static uint32_t *times_of(struct node_switch *sw, int fault) {
     switch (fault) {
         case FAB_FAULT_MRPC_STUCK:
-            sw->stuck = count;
-            return 0;
-        case FAB_FAULT_GONE:
-        case FAB_FAULT_BACK:
-            vanish(sw, fault == FAB_FAULT_GONE);
-            return 0;
+            return &sw->stuck;
+        case FAB_FAULT_MRPC_INTERRUPTED:
+            return &sw->interrupted;
+        case FAB_FAULT_EVENT_LOST:
+            return &sw->events_lost;
+        case FAB_FAULT_FIRMWARE_TORN:
+            return &sw->firmware.torn;
         default:
-            return -EOPNOTSUPP;
+            return NULL;
     }
+}
+
+static int switch_fault(struct node_switch *sw, int fault, uint32_t count) {
+    uint32_t *times = times_of(sw, fault);
+    if (times)
+        *times = count;
+    else if (fault == FAB_FAULT_RESET)
+        switch_reset(sw);
+    else
+        vanish(sw, fault == FAB_FAULT_GONE);
+    return 0;
 }
 
 static int module_fault(struct node_port *port, int fault, uint32_t count) {
@@ -164,6 +177,7 @@ int fault_inject(struct fab_node *node, size_t sw, int fault, uint8_t port_id, u
 int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count) {
     pthread_mutex_lock(&node->lock);
     int rc = fault_inject(node, sw, fault, port, count);
+    if (!rc) evcounter_check(&node->switches[sw]); /* an error may have been the last to come */
     node_deliver(node);
     pthread_mutex_unlock(&node->lock);
     return rc;

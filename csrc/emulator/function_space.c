@@ -100,14 +100,14 @@ void function_space_build(struct fab_node *node, struct node_module *m, unsigned
     if (m->cfg.arbitration == FAB_ARBITRATION_MFVC)
         vc_build(&m->vc, &s, AT_ARBITRATION, EXT_CAP_MFVC, MFVC_PHASES, 4);
     if (m->cfg.arbitration == FAB_ARBITRATION_SHAPER) shaper(&s, m->cfg.vfs + 1u);
-    space_phy(&s, AT_PHY, port->cfg.gen, port->cfg.cfg_lanes);
+    space_phy(&s, AT_PHY, port->cfg.gen, port->phy_lanes);
 }
 
 void function_space_link(struct node_port *port) {
     struct space s = function_space(&port->sw->node->modules[port->cfg.index], 0);
     uint32_t state = port->up ? port->neg_gen | (uint32_t)port->neg_lanes << 4 : 1;
     space_put(&s, FUNCTION_PCIE + PCIE_LNKSTA, 2, state | 1u << 12);
-    space_equalised(&s, AT_PHY, port->cfg.gen, port->cfg.cfg_lanes, FUNCTION_PCIE, port->neg_gen);
+    space_equalised(&s, AT_PHY, port->cfg.gen, port->phy_lanes, FUNCTION_PCIE, port->neg_gen);
 }
 
 void function_spaces_build(struct fab_node *node, unsigned module) {

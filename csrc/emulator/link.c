@@ -6,7 +6,8 @@
 static int willing(const struct node_port *port) {
     const struct link_end *e = &port->link;
     if (port->sw->gone || e->disabled || e->held || e->faulted || e->contained) return 0;
-    return port->cfg.lanes && (port->cfg.kind != FAB_PORT_MODULE || hotplug_ready(port));
+    return !port->unused && port->cfg.lanes &&
+           (port->cfg.kind != FAB_PORT_MODULE || hotplug_ready(port));
 }
 
 static int should_be_up(const struct node_port *port) {
@@ -33,8 +34,9 @@ void link_throttle(struct node_port *port) {
     wiring_capacity(port);
 }
 
-void link_tell(struct node_port *port) {
+void link_tell(struct node_port *port, int came_or_went) {
     event_port(port, PFF_EVENT_LINK_STATE);
+    if (came_or_went) gfms_link(port);
 }
 
 void link_start(struct node_port *port) {

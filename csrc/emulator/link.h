@@ -65,7 +65,7 @@ void link_retrain(struct node_port *port); /* to what the limits now allow */
 void link_flap(struct node_port *port, unsigned times); /* fails now, comes back, fails ... */
 void link_control(struct node_port *port, unsigned action, unsigned flag);
 /* The one place where a changed link is told of: its event, and the fabric management's. */
-void link_tell(struct node_port *port);
+void link_tell(struct node_port *port, int came_or_went);
 void link_throttle(struct node_port *port); /* after the state or the heat has changed */
 
 /* ---- training.c: states that take time ---- */

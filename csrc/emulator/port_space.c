@@ -71,6 +71,7 @@ static void lay_out(struct node_port *port) {
     const struct fab_node_config *config = &port->sw->node->config;
     int host = port->cfg.kind == FAB_PORT_HOST, endpoint = port->cfg.kind == FAB_PORT_MANAGEMENT;
     s->cap_tail = s->ext_tail = 0;
+    if (!port->phy_lanes) port->phy_lanes = port->cfg.cfg_lanes;
     header(s, port, config->device_id[port->sw->index]);
     space_power(s, AT_POWER);
     unsigned type = endpoint ? PCIE_ENDPOINT : host ? PCIE_UPSTREAM : PCIE_DOWNSTREAM;
@@ -84,7 +85,7 @@ static void lay_out(struct node_port *port) {
     /* downstream: validation, blocking, redirects, upstream forwarding, direct translated */
     if (!endpoint) space_acs(s, AT_ACS, host ? 0x4C : 0x5F);
     if (is_downstream(port)) containment(s);
-    space_phy(s, AT_PHY, port->cfg.gen, port->cfg.cfg_lanes);
+    space_phy(s, AT_PHY, port->cfg.gen, port->phy_lanes);
     space_serial(s, AT_SERIAL, serial_of(port));
     if (!endpoint) vc_build(&port->vc, s, AT_VC, EXT_CAP_VC, port->cfg.phases, 8);
 }
@@ -125,7 +126,7 @@ void port_space_link(struct node_port *port) {
     if (port->up && reports) state |= LNKSTA_ACTIVE;
     if (trains && reports) state |= LNKSTA_TRAINING;
     space_put(s, PORT_PCIE + PCIE_LNKSTA, 2, keep | state | 1u << 12);
-    space_equalised(s, AT_PHY, port->cfg.gen, port->cfg.cfg_lanes, PORT_PCIE, port->neg_gen);
+    space_equalised(s, AT_PHY, port->cfg.gen, port->phy_lanes, PORT_PCIE, port->neg_gen);
 }
 
 /* Link Disable, Retrain Link and Secondary Bus Reset act on the link. */
@@ -150,7 +151,7 @@ void port_space_write(struct node_port *port, uint32_t at, uint32_t value, unsig
     if (vc != VC_OTHER) return;
     uint32_t bridge = space_get(s, BRIDGE_CONTROL, 1);
     space_write(s, at, value, bytes);
-    space_margin(s, AT_PHY, port->cfg.gen, port->cfg.cfg_lanes, at);
+    space_margin(s, AT_PHY, port->cfg.gen, port->phy_lanes, at);
     if (!is_downstream(port)) return;
     control_link(port, at, bytes, value, bridge);
     if (port->cfg.kind == FAB_PORT_MODULE) hotplug_control(port);

@@ -1,5 +1,5 @@
-/* What happens by itself at its time: link states that end, windows that come back, faults that
- * were asked for beforehand. */
+/* What happens by itself at its time: link states that end, windows that come back, resets that
+ * were answered, faults that were asked for beforehand. */
 #include <errno.h>
 #include <string.h>
 
@@ -23,8 +23,14 @@ static void run_faults(struct fab_node *node) {
     }
 }
 
+static void run_switch(struct node_switch *sw) {
+    if (sw->reset_at_ns && sw->reset_at_ns <= sw->node->moved_ns) switch_reset(sw);
+}
+
 static void look_ahead(struct fab_node *node) {
     node->due_ns = node->fault_count ? node->faults[0].at_ns : NODE_NEVER;
+    for (uint32_t k = 0; k < node->config.switches; k++)
+        if (node->switches[k].reset_at_ns) schedule_at(node, node->switches[k].reset_at_ns);
     for (uint32_t k = 0; k < node->config.ports; k++) {
         const struct node_port *port = &node->ports[k];
         schedule_at(node, port->link.due_ns);
@@ -35,6 +41,7 @@ static void look_ahead(struct fab_node *node) {
 void schedule_run(struct fab_node *node) {
     while (node->due_ns <= node->moved_ns) {
         for (uint32_t k = 0; k < node->config.ports; k++) run_port(&node->ports[k], node->moved_ns);
+        for (uint32_t k = 0; k < node->config.switches; k++) run_switch(&node->switches[k]);
         run_faults(node);
         look_ahead(node);
     }

@@ -76,7 +76,7 @@ static uint16_t ltssm_of(const struct node_port *end) {
         case LINK_RECOVERY:
             return LTSSM_RECOVERY;
         case LINK_L0:
-            return end->sw->generation == 6 ? LTSSM_L0_GEN6 : LTSSM_L0;
+            return LTSSM_L0;
         case LINK_RESET:
             return LTSSM_HOT_RESET;
         default:
@@ -122,7 +122,7 @@ static void show(struct node_port *end, int up, unsigned lanes, unsigned gen) {
         function_space_link(end);
     }
     if (!changed || !end->sw->node->ready) return;
-    link_tell(end);
+    link_tell(end, went || came);
     if (end->cfg.kind == FAB_PORT_MODULE && (went || came)) hotplug_link(end);
     if (came || !up) return;
     /* it is up all the time, and runs otherwise than before */

@@ -52,22 +52,32 @@ class ModuleSpec:
     supply_w: float
 
 
-GEN6_LARGE = {0x44: 144, 0x60: 160}  # lanes by the low byte, which has no room for a hundred
+# Lanes by the low byte of the device id, by generation (its first digit). The second digit is the
+# family: Gen4 and Gen5 PFX, PSX, PAX and their -A variants, Gen6 PFXs, PSXs, PFX, PSX.
+_GEN45 = {0x00: 100, 0x84: 84, 0x68: 68, 0x52: 52, 0x36: 36, 0x28: 28}
+_LANES = {4: _GEN45, 5: _GEN45, 6: {0x48: 48, 0x64: 64, 0x44: 144, 0x60: 160}}
+_FAMILIES = {4: 6, 5: 6, 6: 4}
+
+
+def chip_lanes(device_id: int) -> int:
+    """The lanes of the Switchtec chip with that device id; 0: there is no such chip."""
+    generation, family = device_id >> 12, device_id >> 8 & 0xF
+    if family >= _FAMILIES.get(generation, 0):
+        return 0
+    return _LANES[generation].get(device_id & 0xFF, 0)
 
 
 @dataclass(frozen=True)
 class SwitchSpec:
-    """One switch chip; the device id's low byte tells its lanes."""
+    """One switch chip; its device id tells generation, family and lanes."""
 
     id: int
     device_id: int
 
     @property
     def lanes(self) -> int:
-        """The chip's lanes: as the low byte reads, except for 00 = 100 and, of Gen6, 44 and 60."""
-        low = self.device_id & 0xFF
-        above_100 = GEN6_LARGE if self.device_id >> 12 == 6 else {0x00: 100}
-        return above_100[low] if low in above_100 else int(f"{low:x}")
+        """The chip's lanes."""
+        return chip_lanes(self.device_id)
 
 
 @dataclass(frozen=True)
