@@ -46,6 +46,7 @@ include "index.pxi"
 include "request.pxi"
 include "bar.pxi"
 include "switch.pxi"
+include "gfms.pxi"
 include "functions.pxi"
 include "emulator.pxi"
 

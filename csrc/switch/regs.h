@@ -114,7 +114,6 @@ enum {
     MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,
-    MRPC_PORT_BIND = 0x0C,   /* sub 0 bind, 1 unbind, 2 information */
     MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
     MRPC_ECHO = 0x41,        /* u32 -> ~u32 */
     MRPC_PAX_ID = 0x81,
@@ -125,6 +124,7 @@ enum {
     MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
+    MRPC_PORT_BIND = 0x0C,       /* sub 0 bind, 1 unbind, 2 info */
     MRPC_PING = 0x100
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */
