@@ -9,6 +9,7 @@ import pytest
 import fabcore
 from fabcore.emulated import emulated_node
 from fabcore.errors import BarError, FabricError
+from fabcore.switch.discover import Pdfids, read_pdfids
 from fabcore.topology import Topology
 
 
@@ -81,3 +82,14 @@ def test_other_families_have_none() -> None:
     with pytest.raises(BarError, match="closed"):
         switch.gfms.functions()
     node.close()
+
+
+def test_the_chassis_takes_pdfids_from_the_database(node: fabcore.ResourceNode) -> None:
+    switches, topology = node.chassis.switches, node.topology
+    known = read_pdfids(switches[1])
+    assert known == {(8 * m, f): (2 + m) << 6 | f for m in range(2) for f in range(33)}
+    pf = known[8, 0]
+    sriov = 0x160
+    switches[1].function_write(pf, sriov + 8, 0, 2)  # VF Enable off: the database forgets them
+    assert read_pdfids(switches[1]).keys() == {(0, f) for f in range(33)} | {(8, 0)}
+    assert Pdfids(switches, topology).of(3, 5) == 3 << 6 | 5  # then it is the modelled one
