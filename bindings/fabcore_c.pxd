@@ -220,6 +220,63 @@ cdef extern from "fabcore.h" nogil:
     int fab_switch_gas_read(fab_switch *sw, int pax, uint32_t off, void *out, size_t n)
     int fab_switch_gas_write(fab_switch *sw, int pax, uint32_t off, const void *data, size_t n)
     int fab_switch_hard_reset(fab_switch *sw)
+    cdef struct fab_gfms_function:
+        uint16_t pdfid
+        uint16_t function
+        uint8_t port
+        uint8_t kind
+        uint8_t vfs
+        uint8_t bound
+        uint8_t host_switch
+        uint8_t host_port
+        uint8_t logical
+        uint8_t bars
+        uint16_t vendor
+        uint16_t device
+        uint16_t subsystem_vendor
+        uint16_t subsystem_device
+        uint32_t class_code
+        uint8_t bar_type[6]
+        uint8_t bar_log2[6]
+    cdef struct fab_gfms_host:
+        uint8_t hvd
+        uint8_t port
+        uint16_t hfid
+        uint16_t logical_ports
+        uint16_t bound
+    cdef struct fab_gfms_binding:
+        uint8_t hvd
+        uint8_t port
+        uint8_t logical
+        uint8_t slot
+        uint16_t pdfid
+    cdef struct fab_gfms_pax:
+        uint8_t pax
+        uint8_t ports
+        uint8_t hosts
+        uint16_t swfid
+        uint16_t devices
+        uint16_t functions
+        uint16_t fid[2]
+        uint16_t hfid[2]
+        uint16_t vdfid[2]
+        uint16_t pdfid[2]
+        uint64_t host_ports
+        uint64_t module_ports
+        uint64_t fabric_ports
+        uint64_t free_ports
+    cdef struct fab_gfms_event:
+        uint8_t code
+        uint8_t sw
+        uint16_t bytes
+        uint8_t data[32]
+    int fab_switch_gfms_functions(fab_switch *sw, fab_gfms_function *out, size_t max)
+    int fab_switch_gfms_hosts(fab_switch *sw, fab_gfms_host *out, size_t max)
+    int fab_switch_gfms_bindings(fab_switch *sw, fab_gfms_binding *out, size_t max)
+    int fab_switch_gfms_pax(fab_switch *sw, fab_gfms_pax *out)
+    int fab_switch_gfms_events(fab_switch *sw, fab_gfms_event *out, size_t max, uint32_t *left,
+                               int *lost)
+    int fab_switch_gfms_clear(fab_switch *sw)
 
     cdef struct fab_target:
         uint8_t kind
