@@ -47,6 +47,7 @@ include "request.pxi"
 include "bar.pxi"
 include "switch.pxi"
 include "functions.pxi"
+include "firmware.pxi"
 include "emulator.pxi"
 
 

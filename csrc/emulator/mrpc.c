@@ -54,11 +54,9 @@ static const struct mrpc_entry core_commands[] = {
     {MRPC_TEMPERATURE, 16, FAMILIES_ALL, GENS_ALL, temperature},
     {0},
 };
-static const struct mrpc_entry *const domains[] = {core_commands, mrpc_port_commands,
-                                                   mrpc_fabric_commands,
-                                                   mrpc_firmware_commands,
-                                                   mrpc_flash_commands,
-                                                   mrpc_manufacture_commands};
+static const struct mrpc_entry *const domains[] = {core_commands,        mrpc_port_commands,
+                                                   mrpc_fabric_commands, mrpc_firmware_commands,
+                                                   mrpc_flash_commands,  mrpc_manufacture_commands};
 
 /* The switch that a command is meant for: PAX bits count on a PAX only. */
 static struct node_switch *target(struct node_switch *sw, uint32_t word) {

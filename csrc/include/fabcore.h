@@ -156,16 +156,16 @@ FAB_API int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *e
 /* ---- switch: firmware and security ---- */
 
 enum { /* kinds of partitions */
-    FAB_FIRMWARE_MAP = 0,
-    FAB_FIRMWARE_KEY = 1,
-    FAB_FIRMWARE_RIOT = 2, /* Gen5 only */
-    FAB_FIRMWARE_BL2 = 3,
-    FAB_FIRMWARE_CFG = 4,
-    FAB_FIRMWARE_IMG = 5,
-    FAB_FIRMWARE_NVLOG = 6,
-    FAB_FIRMWARE_CERT = 7,  /* Gen6 only */
-    FAB_FIRMWARE_DEBUG = 8, /* Gen6 only */
-    FAB_FIRMWARE_VENDOR = 9
+       FAB_FIRMWARE_MAP = 0,
+       FAB_FIRMWARE_KEY = 1,
+       FAB_FIRMWARE_RIOT = 2, /* Gen5 only */
+       FAB_FIRMWARE_BL2 = 3,
+       FAB_FIRMWARE_CFG = 4,
+       FAB_FIRMWARE_IMG = 5,
+       FAB_FIRMWARE_NVLOG = 6,
+       FAB_FIRMWARE_CERT = 7,  /* Gen6 only */
+       FAB_FIRMWARE_DEBUG = 8, /* Gen6 only */
+       FAB_FIRMWARE_VENDOR = 9
 };
 #define FAB_FIRMWARE_MAX 32
 struct fab_firmware_partition {
