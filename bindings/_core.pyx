@@ -51,6 +51,7 @@ include "events.pxi"
 include "counters.pxi"
 include "gfms.pxi"
 include "functions.pxi"
+include "firmware.pxi"
 include "emulator.pxi"
 include "ethernet.pxi"
 

@@ -15,6 +15,11 @@ cdef class Switch:
         if rc < 0:
             _raise_bar(rc, bar.target)
 
+    @property
+    def firmware(self) -> Firmware:
+        """Its partitions, update, toggle, security."""
+        return Firmware(self)
+
     cdef int _check(self) except -1:
         if self._sw is NULL:
             raise BarError(f"{self.bar.target}: the switch is closed")
