@@ -218,17 +218,14 @@ static void list_bound(struct fab_node *node) {
 
 static uint32_t check_bind(struct fab_node *node, struct node_port *host, uint8_t logical,
                            const uint16_t *pdfids, size_t n, struct crossing *path) {
-    for (uint32_t k = 0; k < node->bound_count; k++) {
-        unsigned id = node->bound[k];
-        const struct node_function *f =
-            &node->modules[PDFID_MODULE(id)].functions[PDFID_FUNCTION(id)];
-        if (f->host == host && f->logical == logical) return MRPC_ERR_DENIED; /* taken */
-    }
+    uint32_t code = bind_slots(node, host, logical, n);
+    if (code) return code;
     for (size_t k = 0; k < n; k++) {
         unsigned module = PDFID_MODULE(pdfids[k]), function = PDFID_FUNCTION(pdfids[k]);
         if (module >= NODE_MODULES || !function_exists(&node->modules[module], function))
             return MRPC_ERR_PARAMETER;
         struct node_module *m = &node->modules[module];
+        if (!m->port->up) return MRPC_ERR_PARAMETER; /* the database has forgotten its functions */
         if (m->functions[function].bound) return MRPC_ERR_STATE; /* already bound */
         for (size_t j = 0; j < k; j++)
             if (pdfids[j] == pdfids[k]) return MRPC_ERR_PARAMETER;
@@ -251,8 +248,10 @@ uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logi
         f->bound = 1;
         f->host = host;
         f->logical = logical;
+        f->slot = (uint8_t)(logical / HVD_LOGICAL + k);
         fab_store_release(&f->cell->out.bound, 1);
         wiring_function(node, module, function);
+        gfms_bound(host, logical, pdfids[k], 1);
     }
     list_bound(node);
     return 0;
@@ -270,6 +269,7 @@ uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t lo
         clear_queue(node, module, function); /* its queue goes with its owner */
         fab_store_release(&f->cell->out.bound, 0);
         wiring_function(node, module, function);
+        gfms_bound(host, logical, node->bound[k], 0);
     }
     list_bound(node);
     return found ? 0 : MRPC_ERR_STATE;
