@@ -421,8 +421,9 @@ void wiring_after_step(struct fab_node *node);  /* flows -> cells */
 void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
 /* TLPs so far, in the same order; read requests are those of the completions the other way. */
 void wiring_tlps(const struct node_port *port, uint64_t out[2][3]);
-/* Least and most ns from an ingress (NULL = all) to an egress since the last clear; 0, 0 = nothing
- * passed. In fluid mode an egress is looked at from the first call on. */
+/* Nanoseconds from a port (NULL: any) to an egress port, least and most of what passed since the
+ * last clear; of an idle switch, if nothing did; 0 = link down. `clear` starts anew behind the
+ * reading. In fluid mode an egress is watched while its latency counter is set up. */
 void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
                     uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);

@@ -17,7 +17,7 @@
 
 enum {
     TLP_WINDOW = 128, /* TLPs of one flow in one buffer: covers the way of a credit at Gen6 x16 */
-    TLP_LATENCY_NS = 100 /* modelled: from last bit in to first bit out of an idle switch */
+    TLP_LATENCY_NS = 115 /* modelled: from last bit in to first bit out of an idle switch */
 };
 
 /* Bytes waiting, split so that no sum ever loses a fraction to a large whole. */

@@ -127,6 +127,19 @@ void tlp_drain(struct tlp *e) {
     e->events = 0;
 }
 
+/* The last hop that holds a flow back: where it gets less than it asks, or its narrowest link when
+ * it asks all of that; -1 = none does. */
+static int held_at(const struct share *s, uint32_t f) {
+    const struct traffic_flow *flow = &s->flow[f];
+    const struct share_lowest *lowest = &s->lowest[f];
+    if (lowest->at != UINT32_MAX && lowest->first < s->ask[f]) return (int)lowest->at;
+    for (int h = flow->hops; h-- > 0;) {
+        uint32_t l = flow->hop[h].link;
+        if (s->ask[f] >= s->capacity[l] / s->cost[2 * l + flow->direction]) return h;
+    }
+    return -1;
+}
+
 /* A flow that is held back here or further on fills the buffer in front of this link; one that is
  * not finds it empty. */
 void tlp_imply_latency(struct tlp *e, uint32_t link) {
@@ -136,12 +149,11 @@ void tlp_imply_latency(struct tlp *e, uint32_t link) {
         const struct share_leaf *l = &s->leaf[k];
         uint32_t f = l->flow;
         if (!l->hop || !(s->rate[f] > 0)) continue;
-        const struct share_lowest *lowest = &s->lowest[f];
-        int held = lowest->at != UINT32_MAX && lowest->at >= l->hop && lowest->first < s->ask[f];
         double unit = s->unit[l->direction];
-        double wire = unit * s->cost[2 * link + l->direction] / s->capacity[link] * 1e9;
-        double ns = held ? TLP_WINDOW * unit / s->rate[f] * 1e9 : TLP_LATENCY_NS + wire;
-        if (ns < TLP_LATENCY_NS + wire) ns = TLP_LATENCY_NS + wire;
+        double ns =
+            TLP_LATENCY_NS + unit * s->cost[2 * link + l->direction] / s->capacity[link] * 1e9;
+        double full = TLP_WINDOW * unit / s->rate[f] * 1e9;
+        if (held_at(s, f) >= l->hop && full > ns) ns = full;
         struct traffic_latency *seen = &e->latency[link][s->flow[f].hop[l->hop].ingress];
         if (ns < seen->min) seen->min = ns;
         if (ns > seen->max) seen->max = ns;

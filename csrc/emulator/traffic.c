@@ -83,10 +83,14 @@ struct traffic_module *traffic_module(struct traffic *t, size_t i) {
 struct traffic_latency *traffic_latency(struct traffic *t, size_t i, size_t ingress) {
     return &t->latency[i][ingress];
 }
-void traffic_time(struct traffic *t, size_t i) {
-    if (!t->link[i].timed && t->mode == TRAFFIC_FLUID && !t->changed)
+void traffic_time(struct traffic *t, size_t i, int timed) {
+    if (timed && !t->link[i].timed && t->mode == TRAFFIC_FLUID && !t->changed)
         tlp_imply_latency(t->tlp, (uint32_t)i);
-    t->link[i].timed = 1;
+    t->link[i].timed = timed != 0;
+}
+double traffic_idle_latency(const struct traffic *t, size_t i) {
+    double capacity = t->link[i].capacity;
+    return TLP_LATENCY_NS + (capacity > 0 ? t->share.unit[TRAFFIC_UP] / capacity * 1e9 : 0);
 }
 void traffic_changed(struct traffic *t) {
     t->changed = 1;
@@ -157,8 +161,8 @@ static struct waiting take(struct waiting *w, double bytes) {
     return moved;
 }
 
-/* Queues what a flow offers in this step. */
-static void queue(struct traffic *t, uint32_t f, double seconds) {
+/* Queues what a flow offers in this step; returns what waited before. */
+static double queue(struct traffic *t, uint32_t f, double seconds) {
     struct traffic_flow *flow = &t->flow[f];
     struct waiting *w = &t->waiting[f];
     uint64_t held = t->mode == TRAFFIC_TLP ? tlp_under_way(t->tlp, f) : 0;
@@ -166,8 +170,9 @@ static void queue(struct traffic *t, uint32_t f, double seconds) {
         *w = add((struct waiting){0, 0}, above_zero(flow->backlog));
         if (held) tlp_forget(t->tlp, f);
     }
-    double offered = above_zero(flow->offered) * seconds;
+    double before = bytes_of(*w), offered = above_zero(flow->offered) * seconds;
     if (offered > 0) *w = add(*w, offered);
+    return before;
 }
 
 /* Moves what a flow's rate allows, and counts it in whole bytes wherever it passed. */
@@ -225,8 +230,7 @@ static void step_tlp(struct traffic *t, double seconds, int drop) {
     struct share *s = &t->share;
     for (size_t i = 0; i < s->lives; i++) {
         uint32_t f = s->live[i];
-        double before = bytes_of(t->waiting[f]);
-        queue(t, f, seconds);
+        double before = queue(t, f, seconds);
         ask(t, f, seconds);
         tlp_offer(t->tlp, f, &t->waiting[f], before, seconds);
     }

@@ -94,9 +94,11 @@ struct traffic_module *traffic_module(struct traffic *t, size_t i);
 /* Of the TLPs that came in as `ingress` and left by link i. */
 struct traffic_latency *traffic_latency(struct traffic *t, size_t i, size_t ingress);
 
-/* From now on link i's latency is kept in fluid steps too, where it costs; the first time the
- * present rates count. */
-void traffic_time(struct traffic *t, size_t i);
+/* Whether link i's latency is kept in fluid steps too, where it costs; the first time, the present
+ * rates count. */
+void traffic_time(struct traffic *t, size_t i, int timed);
+/* ns that a full posted TLP takes through an idle switch to the end of link i. */
+double traffic_idle_latency(const struct traffic *t, size_t i);
 
 /* Payload of a full TLP in bytes: posted writes (up), completions (down). 256 each at first. */
 void traffic_sizes(struct traffic *t, uint32_t posted, uint32_t completion);

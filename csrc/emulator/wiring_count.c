@@ -97,7 +97,7 @@ void wiring_latency(const struct node_port *egress, const struct node_port *ingr
     if (egress->out_link < 0) return;
     struct traffic *t = egress->sw->node->traffic;
     size_t link = (size_t)egress->out_link;
-    traffic_time(t, link);
+    traffic_time(t, link, egress->latency_from != 0);
     for (unsigned class = 0; class < TRAFFIC_CLASSES; class++) {
         struct traffic_latency *l = traffic_latency(t, link, class);
         if (ingress && class != ingress->cfg.port) continue;
@@ -105,7 +105,8 @@ void wiring_latency(const struct node_port *egress, const struct node_port *ingr
         if (l->max > max) max = l->max;
         if (clear) *l = (struct traffic_latency){INFINITY, 0.0};
     }
-    if (max < min) return;
+    if (!egress->up || (ingress && !ingress->up)) return;
+    if (max < min) min = max = traffic_idle_latency(t, link);
     *min_ns = whole_ns(min);
     *max_ns = whole_ns(max);
 }

@@ -173,16 +173,15 @@ static void test_latency_grows_with_the_queue_and_is_one_ingress_ports_own(void)
     fab_node_advance(node, 0.01);
     CHECK_EQ(call(node, pax, 7, (uint8_t[]){6, 1, 1, 16}, 4, idle, 4), 0);
     CHECK(idle[0] > 50 && idle[0] <= idle[1]);
-    offer(node, 0, 1, 4e10, 0); /* two full modules meet at one host */
-    offer(node, 1, 1, 4e10, 0);
+    for (unsigned m = 0; m < 2; m++) offer(node, m, 1, 4e10, 0); /* more than leaves by port 16 */
     fab_node_advance(node, 0.01);
     CHECK_EQ(call(node, pax, 7, (uint8_t[]){6, 1, 0, 16}, 4, busy, 4), 0);
     CHECK(busy[0] <= busy[1] && busy[1] > idle[1]);
-    CHECK_EQ(call(node, pax, 7, (uint8_t[]){4, 1, 16, 24}, 4, NULL, 0), 0);
+    CHECK_EQ(call(node, pax, 7, (uint8_t[]){4, 1, 16, 32}, 4, NULL, 0), 0);
     CHECK_EQ(call(node, pax, 7, (uint8_t[]){6, 1, 1, 16}, 4, NULL, 0), 0);
     fab_node_advance(node, 0.01);
     CHECK_EQ(call(node, pax, 7, (uint8_t[]){6, 1, 0, 16}, 4, other, 4), 0);
-    CHECK(other[1] < busy[1]); /* nothing comes from port 24 */
+    CHECK(other[1] < busy[1]); /* nothing comes from port 32 */
     fab_node_close(node);
 }
 
