@@ -135,7 +135,7 @@ def test_emulate_plays_a_script_in_real_time(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert f"{script}:3: kind 'rust'" in done.stderr
-    script.write_text(entry(at_s=0.2, kind="link-down", port=8))
+    script.write_text(entry(at_s=0.2, kind="link-down", port=16))
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -144,10 +144,12 @@ def test_emulate_plays_a_script_in_real_time(tmp_path: Path) -> None:
             with fabcore.ResourceNode.open(f"shm:{name}") as node:
                 switch = node.chassis.switches[0]
                 for _ in range(200):
-                    if switch.link_events() == [8]:
+                    up = {p["port"]: p["up"] for p in switch.ports()}
+                    if not up[16]:
                         break
                     node.advance(0.05)
-                assert {p["port"]: p["up"] for p in switch.ports()}[8] == 0
+                assert not up[16] and up[24]
+                assert 16 in switch.link_events()
         finally:
             process.terminate()
             process.wait(30)

@@ -129,6 +129,13 @@ void port_space_link(struct node_port *port) {
     space_equalised(s, AT_PHY, port->cfg.gen, port->phy_lanes, PORT_PCIE, port->neg_gen);
 }
 
+/* With Perform Equalization, all rates are equalised anew. */
+static void retrain(struct node_port *port) {
+    if (port->cfg.gen >= 3 && space_get(&port->space, AT_PHY + SECONDARY_LNKCTL3, 4) & 1)
+        link_lead(port)->link.equalised = 0;
+    link_control(port, FAB_PORT_RETRAIN, 0);
+}
+
 /* Link Disable, Retrain Link and Secondary Bus Reset act on the link. */
 static void control_link(struct node_port *port, uint32_t at, unsigned bytes, uint32_t value,
                          uint32_t old_bridge) {
@@ -139,7 +146,7 @@ static void control_link(struct node_port *port, uint32_t at, unsigned bytes, ui
     if (off != port->link.disabled)
         link_control(port, off ? FAB_PORT_DISABLE : FAB_PORT_ENABLE, 0);
     else if (control & LNKCTL_RETRAIN)
-        link_control(port, FAB_PORT_RETRAIN, 0);
+        retrain(port);
     if (bridge != (old_bridge & BRIDGE_BUS_RESET))
         link_control(port, FAB_PORT_HOT_RESET, bridge != 0);
 }

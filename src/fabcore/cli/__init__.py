@@ -160,9 +160,7 @@ def emulate(
     faults: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Play this fault script: [[fault]] entries with at_s, kind, switch, port and "
-            "count or for_s (docs/faults.md).",
+            metavar="FILE", help="Fault script: [[fault]] at_s, kind, switch, port, for_s."
         ),
     ] = None,
     seed: Seed = 0,
