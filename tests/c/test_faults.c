@@ -166,7 +166,61 @@ static void a_module_s_errors_stand_in_its_own_log(void) {
     fab_node_close(node);
 }
 
+/* An event counter of a port's stack: what it counts, and its value. */
+static void count(fab_node *node, size_t sw, unsigned port, unsigned type) {
+    uint8_t in[571] = {0, (uint8_t)(port / 8), 0, 1};
+    uint32_t mask = 1u << port % 8 | 1u << (8 + type);
+    memcpy(in + 4, &mask, 4);
+    CHECK_EQ(command(node, sw, LOCAL(0x07), in, sizeof in, NULL, 0), 0);
+}
+
+static uint32_t counted(fab_node *node, size_t sw, unsigned port) {
+    uint8_t in[5] = {2, (uint8_t)(port / 8), 0, 1, 1};
+    uint32_t out[2] = {0};
+    CHECK_EQ(command(node, sw, LOCAL(0x07), in, sizeof in, out, 8), 0);
+    return out[0];
+}
+
+static void errors_are_counted_by_their_type(void) {
+    fab_node *node = make();
+    static const struct {
+        int fault;
+        uint32_t bit;
+        unsigned type;
+    } errors[] = {{FAB_FAULT_NONFATAL, 20, 0},    {FAB_FAULT_NONFATAL, 19, 1},
+                  {FAB_FAULT_FATAL, 18, 2},       {FAB_FAULT_FATAL, 17, 3},
+                  {FAB_FAULT_NONFATAL, 15, 4},    {FAB_FAULT_NONFATAL, 12, 5},
+                  {FAB_FAULT_FATAL, 4, 7},        {FAB_FAULT_CORRECTABLE, 15, 8},
+                  {FAB_FAULT_FATAL, 22, 9},       {FAB_FAULT_CORRECTABLE, 12, 10},
+                  {FAB_FAULT_CORRECTABLE, 8, 11}, {FAB_FAULT_CORRECTABLE, 7, 12},
+                  {FAB_FAULT_CORRECTABLE, 6, 13}, {FAB_FAULT_CORRECTABLE, 0, 14}};
+    count(node, 1, 40, 18); /* what switch 0's port 32 received damaged, it refuses: a NAK */
+    for (size_t k = 0; k < sizeof errors / sizeof *errors; k++) {
+        count(node, 0, 32, errors[k].type);
+        CHECK_EQ(counted(node, 0, 32), 0);
+        CHECK_EQ(fab_node_fault(node, 0, errors[k].fault, 32, errors[k].bit), 0);
+        CHECK_EQ(counted(node, 0, 32), 1);
+    }
+    CHECK_EQ(counted(node, 1, 40), 1);
+    count(node, 0, 32, 6);
+    CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_LINK_DOWN, 32, 0), 0);
+    CHECK_EQ(counted(node, 0, 32), 1); /* Surprise Down */
+    /* messages of a module that may send them */
+    function_write(node, PDFID(0, 0), 0x58, 2, 0x2927);
+    static const int kinds[] = {FAB_FAULT_FATAL, FAB_FAULT_NONFATAL, FAB_FAULT_CORRECTABLE};
+    static const uint32_t bits[] = {16, 14, 13};
+    function_write(node, PDFID(0, 0), 0x10C, 4, 1u << 16); /* severity: fatal */
+    function_write(node, PDFID(0, 0), 0x114, 4, 0);        /* nothing masked */
+    for (unsigned k = 0; k < 3; k++) {
+        count(node, 0, 0, 15 + k);
+        CHECK_EQ(fab_node_fault(node, 0, kinds[k], 0, bits[k]), 0);
+        CHECK_EQ(counted(node, 0, 0), 1);
+    }
+    fab_node_close(node);
+}
+
 int main(void) {
+    errors_are_counted_by_their_type();
     scheduled_faults_hit_in_the_middle_of_a_step();
     impossible_faults_are_refused_now_and_for_later();
     a_window_of_ones_hides_and_keeps_what_is_true();
