@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "fabcore.h"
+#include "firmware.h"
 #include "regs.h"
 #include "traffic.h"
 
@@ -30,7 +31,7 @@ struct space {
     uint16_t ext_tail;
 };
 
-/* One arbitration table and its Virtual Channel registers: a switch port's or a module's MFVC. */
+/* Virtual Channel registers and their arbitration tables: a switch port's or a module's MFVC. */
 struct vc {
     uint16_t cap;        /* offset of the capability, 0 = none; constant */
     uint16_t table;      /* offset of the table, 0 = fixed arbitration only; constant */
@@ -38,8 +39,11 @@ struct vc {
     uint8_t entry_bits;  /* 8 (ports) or 4 (function groups); constant */
     uint8_t scheme;      /* VC_ARB_* in force */
     uint8_t loaded[256]; /* the table in force, as its bytes were written */
-    uint32_t stuck;      /* loads that will never finish */
-    uint32_t torn;       /* table writes that will be lost */
+    uint8_t channels;    /* a port has several, each with its resource; constant */
+    uint8_t vc_scheme;   /* VC_ARB_* among channels in force */
+    uint8_t vc_loaded[32];
+    uint32_t stuck; /* loads that will never finish */
+    uint32_t torn;  /* table writes that will be lost */
 };
 
 /* One event counter: evcounter.c. */
@@ -55,10 +59,15 @@ struct node_counter {
 struct node_switch;
 
 struct node_port {
-    struct fab_node_port cfg; /* constant */
+    struct fab_node_port cfg; /* constant but for the lanes and capacity, which bifurcation sets */
     struct node_switch *sw;   /* constant */
     struct node_port *peer;   /* the other end of a fabric link, or NULL; constant */
-    uint8_t pff;              /* constant */
+    uint8_t pff;              /* constant, but of a port that a bifurcation made */
+    uint8_t made;             /* by a bifurcation: nothing is wired to it */
+    uint8_t unused;           /* by port configuration, or made: it does not train */
+    uint8_t split;            /* lanes that the stack's bifurcation gives it */
+    uint8_t wired_lanes;      /* of what hangs on it; constant */
+    double lane_rate;         /* B/s of payload per lane; constant */
     uint8_t partition;        /* 0xFF = bound to none */
     uint8_t logical;          /* port number in its partition: 0 upstream, 100 endpoint */
     int32_t out_link;         /* traffic link that leaves the switch here; constant */
@@ -67,10 +76,12 @@ struct node_port {
     uint32_t writable[PORT_SPACE_WORDS];
     uint32_t clearable[PORT_SPACE_WORDS];
     struct vc vc;
-    uint8_t up;       /* the link is in L0 */
-    uint8_t disabled; /* by port control or Link Disable */
-    uint8_t held;     /* in hot reset until it is released */
-    uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
+    double throttle;            /* share of the link's capacity that heat leaves, 1 = all */
+    uint8_t neg_lanes, neg_gen; /* of the link as trained; 0 = as configured */
+    uint8_t up;                 /* the link is in L0 */
+    uint8_t disabled;           /* by port control or Link Disable */
+    uint8_t held;               /* in hot reset until it is released */
+    uint8_t faulted;            /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
     uint8_t raw_bytes;    /* counters include TLP overhead */
     uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
@@ -80,7 +91,9 @@ struct node_port {
 
 struct node_function {
     uint8_t bound;
-    uint8_t logical;
+    uint8_t logical; /* as the command that bound it said */
+    uint8_t slot;    /* function slot of the logical port */
+    uint8_t traffic_class;
     struct node_port *host;
     struct fab_function_cell *cell; /* constant */
     uint32_t words[FUNCTION_SPACE_WORDS];
@@ -112,6 +125,31 @@ struct node_dma {
 
 enum { VECTOR_EVENT = 0, VECTOR_DMA = 1, VECTORS = 2 };
 
+/* The fabric management's log on one switch, as firmware command 0x89 answers it: whole entries,
+ * the oldest first; they fit into one answer, and the oldest fall out when it is full. */
+enum { GFMS_LOG_BYTES = GAS_MRPC_BYTES - 4 };
+struct gfms_log {
+    uint8_t entries[GFMS_LOG_BYTES];
+    uint16_t used;  /* bytes */
+    uint16_t count; /* entries */
+    uint8_t lost;   /* some fell out since the last clear */
+};
+
+/* A part of the GFMS database, taken when a client starts to read it: what it reads in pieces does
+ * not change meanwhile. */
+enum {
+    HVD_MAX = 16,     /* hosts of a switch, in the vendor's library */
+    HVD_LOGICAL = 32, /* logical ports of a host, there */
+    HVD_SLOTS = 8,    /* functions of a logical port, there */
+    GFMS_DUMP_BYTES = 28 * 1024
+};
+struct gfms_dump {
+    uint8_t kind; /* GFMS_* of 0x83; 0 = not started */
+    uint8_t which;
+    uint32_t bytes;
+    uint8_t data[GFMS_DUMP_BYTES];
+};
+
 struct node_switch {
     struct fab_node *node;
     uint32_t index;
@@ -124,8 +162,10 @@ struct node_switch {
     uint8_t *image;            /* FAB_BAR_BYTES: registers and page; constant */
     struct fab_bar_page *page; /* constant */
     fab_bar *bar;
-    uint32_t partitions; /* at least 1 */
-    uint32_t port_count;
+    uint32_t partitions;    /* PARTITIONS */
+    uint32_t port_count;    /* that exist now: those of the configuration, then the made ones */
+    uint32_t configured;    /* ports of the configuration; constant */
+    uint8_t stack_lanes[8]; /* constant */
     struct node_port *by_pff[FAB_MAX_PORTS];
     struct node_port *by_id[NODE_PORT_IDS];
     uint8_t gone;
@@ -139,12 +179,16 @@ struct node_switch {
     uint32_t answered;    /* bytes of the last command's output */
     uint64_t applied;     /* queued writes taken */
     uint64_t file;        /* inode of its shared-memory file */
+    struct gfms_log gfms;
+    struct gfms_dump dump;
+    struct node_firmware firmware;
 };
 
 struct fab_node {
     struct fab_node_config config;
     struct node_switch switches[FAB_MAX_SWITCHES];
     struct node_port *ports; /* config.ports of them */
+    struct node_port *made;  /* NODE_PORT_IDS for each switch: what a bifurcation can bring */
     struct node_module modules[NODE_MODULES];
     struct traffic *traffic;
     uint32_t bound_count; /* functions bound: (module << 6 | function), for the steps */
@@ -225,8 +269,17 @@ void vc_build(struct vc *vc, struct space *s, uint32_t at, uint16_t id, unsigned
 enum { VC_OTHER = 0, VC_TAKEN = 1, VC_IN_FORCE = 2 };
 /* VC_OTHER: not one of its registers; VC_IN_FORCE: what arbitrates has changed. */
 int vc_write(struct vc *vc, struct space *s, uint32_t at, uint32_t value, unsigned bytes);
-/* Entries per class of the table in force; returns its phases, 0 = fixed. */
-unsigned vc_slots(const struct vc *vc, uint16_t *slots, size_t classes);
+/* The port (or function group) table in force, and its entries per class; returns its phases, 0 =
+ * fixed. The same of the channels. */
+unsigned vc_slots(const struct vc *vc, uint16_t *slots, uint8_t *table, size_t classes);
+unsigned vc_channel_slots(const struct vc *vc, uint16_t *slots, uint8_t *table, size_t channels);
+/* An enabled channel is pending until the link is up and its far end has enabled the same id (peer
+ * NULL: modelled as always); returns whether a pending bit changed. */
+int vc_negotiate(struct vc *vc, struct space *s, int up, const struct vc *peer,
+                 const struct space *peer_space);
+/* Id of the channel that carries a traffic class: 0 unless another enabled one, not pending, maps
+ * it. */
+uint8_t vc_of_class(const struct vc *vc, const struct space *s, unsigned class);
 
 /* ---- gas.c: the register image ---- */
 void gas_build(struct node_switch *sw);
@@ -273,15 +326,16 @@ struct mrpc_entry {
     uint8_t generations; /* GEN_BITs that know it; an id may have an entry for each */
     mrpc_handler run;    /* NULL ends a table */
 };
-extern const struct mrpc_entry mrpc_port_commands[], mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_fabric_commands[];
 extern const struct mrpc_entry mrpc_status_commands[], mrpc_counter_commands[];
 extern const struct mrpc_entry mrpc_remote_commands[], mrpc_reset_commands[];
+extern const struct mrpc_entry mrpc_firmware_commands[], mrpc_flash_commands[],
+    mrpc_manufacture_commands[];
 /* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
                      uint32_t *answered);
-void mrpc_run(struct node_switch *sw, uint32_t word); /* the doorbell */
-uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void mrpc_run(struct node_switch *sw, uint32_t word);         /* the doorbell */
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);
@@ -300,6 +354,62 @@ void latency_reset(struct node_switch *sw);
 /* ---- reset.c ---- */
 void switch_reset(struct node_switch *sw);
 void reset_step(struct node_switch *sw, uint64_t ns); /* a reset that is due */
+/* ---- partition.c: which ports a partition holds, as its registers show it ---- */
+enum { PARTITIONS = 4, PARTITION_NONE = 0xFF, LOGICAL_USP = 0, LOGICAL_VEP = 100 };
+void partition_build(struct node_switch *sw);
+void partition_show_all(struct node_switch *sw); /* PFFs have been renumbered */
+struct node_port *partition_port(struct node_switch *sw, unsigned partition, unsigned logical);
+uint32_t mrpc_port_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x0C */
+
+/* ---- bind.c: functions on the logical ports of hosts ---- */
+/* 0 when n functions fit at a host's logical port, else the firmware's return code. */
+uint32_t bind_slots(const struct fab_node *node, const struct node_port *host, uint8_t logical,
+                    size_t n);
+int bind_in_use(const struct node_port *port); /* functions are bound at it: a module's, a host's */
+uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x84 */
+
+/* ---- bifurcation.c, port_config.c, topology.c, gfms_dump.c: firmware commands ---- */
+int bifurcation_prepare(struct fab_node *node); /* at creation; 0 or -ENOMEM */
+uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint8_t port_config_type(const struct node_port *port); /* PORT_CONFIG_* */
+uint32_t mrpc_port_config(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_port_control(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_topology(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_gfms_dump(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+
+/* ---- gfms_sections.c, gfms_endpoints.c: the database from the node's state; bytes written ---- */
+void gfms_section(struct node_switch *sw, uint8_t *out, unsigned kind, uint32_t bytes);
+int gfms_present(const struct node_port *port); /* a module's device is in the database */
+uint32_t gfms_pax(struct node_switch *sw, uint8_t *out);
+/* NULL: every host's */
+uint32_t gfms_hvd(struct node_switch *sw, const struct node_port *host, uint8_t *out);
+uint32_t gfms_hvd_detail(struct node_switch *sw, const struct node_port *host, uint8_t *out);
+/* NULL: every module port's */
+uint32_t gfms_endpoints(struct node_switch *sw, struct node_port *port, uint8_t *out);
+
+/* ---- gfms_events.c: what happened in the fabric, told to every PAX of the node ---- */
+enum {
+    GFMS_EVENT_HOST_UP = 0, /* and down: +1 */
+    GFMS_EVENT_DEVICE_ADDED = 2,
+    GFMS_EVENT_DEVICE_REMOVED = 3,
+    GFMS_EVENT_FABRIC_UP = 4, /* and down: +1 */
+    GFMS_EVENT_BOUND = 6,
+    GFMS_EVENT_UNBOUND = 7,
+    GFMS_EVENT_DATABASE = 8,
+    GFMS_EVENT_HVD_ENABLED = 9, /* and disabled: +1 */
+    GFMS_EVENT_EP_PORT_REMOVED = 11,
+    GFMS_EVENT_EP_PORT_ADDED = 12,
+    GFMS_EVENT_AER = 13
+};
+enum { GFMS_AER_LOGGED = 1, GFMS_AER_DPC = 2, GFMS_AER_CORRECTABLE = 4 };
+/* At most 32 bytes of data, as the code demands; it happened at `sw`. */
+void gfms_event(struct node_switch *sw, unsigned code, const void *data, unsigned bytes);
+void gfms_link(struct node_port *port); /* its `up` has just changed: host, device or fabric link */
+void gfms_port(struct node_port *port, int enabled); /* HVD or EP port enabled, disabled */
+void gfms_bound(struct node_port *host, uint8_t logical, uint16_t pdfid, int bound);
+/* flags: GFMS_AER_*; status: the AER status register's new bits; header: NULL or the logged TLP. */
+void gfms_aer(struct node_port *port, unsigned flags, uint32_t status, const uint32_t *header);
+uint32_t gfms_events(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x89 */
 
 /* ---- wiring.c: traffic links and the flows of bindings ---- */
 int wiring_create(struct fab_node *node);
@@ -311,13 +421,21 @@ void wiring_function(struct fab_node *node, unsigned module, unsigned function);
 uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logical,
                      const uint16_t *pdfids, size_t n);
 uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
+void wiring_class(struct fab_node *node, unsigned module,
+                  unsigned function); /* class -> channels */
+struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
+                                 unsigned direction);
+
+/* ---- wiring_count.c: between the cells and the flows, and what ports count ---- */
 void wiring_before_step(struct fab_node *node); /* cells -> flows */
 void wiring_after_step(struct fab_node *node);  /* flows -> cells */
 /* Payload bytes so far: egress, ingress x posted, completion, non-posted. */
 void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
-void wiring_tlps(const struct node_port *port, uint64_t out[2][3]); /* the same, in TLPs */
-/* Nanoseconds from a port (NULL: any) to an egress port, least and most; 0 = link down. `clear`
- * starts anew behind the reading. */
+/* TLPs so far, in the same order; read requests are those of the completions the other way. */
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]);
+/* Nanoseconds from a port (NULL: any) to an egress port, least and most of what passed since the
+ * last clear; of an idle switch, if nothing did; 0 = link down. `clear` starts anew behind the
+ * reading. In fluid mode an egress is watched while its latency counter is set up. */
 void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
                     uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);

@@ -2,6 +2,7 @@
 #include "node.h"
 
 enum {
+    LTSSM_HOT_RESET = 0x0107,
     RECORD = 12,
     RECORDS_GEN4 = 52,
     RECORDS_GEN5 = 60,
@@ -12,6 +13,12 @@ enum {
     TEMPERATURE = 4,
     SENSORS = 4
 };
+
+uint16_t port_ltssm(const struct node_port *port) {
+    if (port->up) return LTSSM_L0;
+    if (port->held) return LTSSM_HOT_RESET;
+    return port->disabled ? LTSSM_DISABLE : LTSSM_DETECT;
+}
 
 static void status_record(const struct node_port *port, uint8_t *out) {
     unsigned id = port->cfg.port;

@@ -129,8 +129,10 @@ enum {
     MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
     MRPC_GFMS_BIND = 0x84,   /* sub 1 bind, 2 unbind */
     MRPC_PORT_CONFIG = 0x88, /* sub 1 show */
+    MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
+    MRPC_PORT_BIND = 0x0C,       /* sub 0 bind, 1 unbind, 2 info */
     MRPC_PING = 0x100
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */
@@ -150,7 +152,13 @@ enum {
     TOPOLOGY_NOT_STARTED = 1, /* what its status answers */
     TOPOLOGY_WAITING = 2,
     TOPOLOGY_READY = 3,
-    GFMS_FAB_PORT = 4,  /* of MRPC_GFMS_DUMP */
+    GFMS_FABRIC = 0, /* of MRPC_GFMS_DUMP, and the classes of its sections */
+    GFMS_PAX_ALL = 1,
+    GFMS_PAX = 2,
+    GFMS_HVD = 3,
+    GFMS_FAB_PORT = 4,
+    GFMS_EP_PORT = 5,
+    GFMS_HVD_DETAIL = 6,
     NOT_ATTACHED = 0xFF /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
@@ -187,11 +195,16 @@ enum {
     VC_STATUS = 0x0E,  /* u16 */
     VC0_CAP = 0x10,
     VC0_CONTROL = 0x14,
-    VC0_STATUS = 0x1A,             /* u16 */
-    VC_LOAD_PORT_TABLE = 1 << 16,  /* in VC0_CONTROL, reads 0 */
-    VC_SELECT_SHIFT = 17,          /* in VC0_CONTROL, 3 bits */
-    VC_PORT_TABLE_STATUS = 1 << 0, /* in VC0_STATUS */
-    VC_ARB_FIXED = 0,              /* bit numbers in VC0_CAP[7:0] = values of the select field */
+    VC0_STATUS = 0x1A,                  /* u16 */
+    VC_LOAD_PORT_TABLE = 1 << 16,       /* in VC0_CONTROL, reads 0 */
+    VC_SELECT_SHIFT = 17,               /* in VC0_CONTROL, 3 bits */
+    VC_PORT_TABLE_STATUS = 1 << 0,      /* in VC0_STATUS; the VC arbitration table's in VC_STATUS */
+    VC_NEGOTIATION_PENDING = 1 << 1,    /* in VCn status */
+    VC_ID_SHIFT = 24,                   /* in VCn control, 3 bits */
+    VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */
+    VC_ARBITRATION_SHIFT = 1,           /* in VC_CONTROL, 3 bits */
+    VC_ARBITRATION_MASK = 7 << 1,
+    VC_ARB_FIXED = 0, /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
     VC_ARB_WRR128 = 3,

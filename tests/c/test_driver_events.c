@@ -65,7 +65,7 @@ static void test_every_event_is_named_found_and_cleared(void) {
     CHECK_EQ(reg(rig.node, 0, 0x1810), 0);
     CHECK_EQ(fab_switch_event_clear(rig.sw, 32, 0), -EINVAL);
     CHECK_EQ(fab_switch_event_clear(rig.sw, FAB_EVENT_DPC, 25), -ENOENT);
-    CHECK_EQ(fab_switch_event_clear(rig.sw, FAB_EVENT_PART_RESET, 1), -ENOENT);
+    CHECK_EQ(fab_switch_event_clear(rig.sw, FAB_EVENT_PART_RESET, 4), -ENOENT);
     close_rig(&rig);
 }
 

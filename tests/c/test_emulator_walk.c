@@ -16,7 +16,7 @@ static void opening(fab_node *node, const struct chip *chip) {
     fab_bar_read8(bar, 0x1008, &partition);
     fab_bar_read8(bar, 0x1007, &partitions);
     CHECK_EQ(partition, 0);
-    CHECK_EQ(partitions, 1);
+    CHECK_EQ(partitions, 4);
     CHECK_EQ(reg(node, 0, 0x2000), chip->id);
     CHECK_EQ(command(node, 0, 0x7C0100, &ping, 4, out, 8), 0); /* it does not know the chip yet */
     CHECK_EQ(out[1], ~77u);
