@@ -89,6 +89,7 @@ ROWS = [
         on=("PAX4",)),
     Row("status", 0x1C, bytes(8), 720, all_up(0x0103, 5), on=GEN5),
     Row("status Gen4", 0x1C, bytes(8), 624, all_up(0x0103, 4), on=("PAX4",)),
+    Row("status Gen6", 0x1C, bytes(16), 240, all_up(0x1103, 5), on=("PSX6",)),
     Row("status of two ports", 0x1C, struct.pack("<Q", 1 << 8 | 1 << 48), 720, only(8, 48), on=GEN5),
     Row("status of no port", 0x1C, struct.pack("<Q", 1 << 7), 720, only(), on=GEN5),
     Row("bw set payload", 0x07, bytes([12, 2, 0, 1, 8, 1]), 0, b""),
