@@ -65,13 +65,11 @@ def test_a_counter_is_set_up_counts_is_cleared_and_deleted(served: Served) -> No
 
 @pytest.mark.parametrize("identity", ["PAX", "PAX4"], indirect=True)
 def test_traffic_is_counted_as_packets_and_takes_time(served: Served) -> None:
-    from test_commands import traffic
-
     channel = served.command()
     word = served.word(0x07)
     assert channel.mrpc(word, setup(0, 0, 1 | POSTED << 8), 0)[0] == 0  # ingress of port 0
     assert channel.mrpc(word, bytes([4, 1, 16, 63]), 0)[0] == 0
-    traffic(served, 0.01)
+    served.traffic(0.01)
     code, values = channel.mrpc(word, bytes([2, 0, 0, 64, 0]), 512)
     assert code == 0
     assert w32(values) == pytest.approx(2e9 * 0.01 / 256, rel=0.02), "posted TLPs of 256 bytes"

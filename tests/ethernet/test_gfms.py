@@ -6,9 +6,8 @@ import struct
 
 import pytest
 from served import Served
-from table import BAD_PORT, PARAMETER_INVALID, PAX, Row, cases, names, u16, w32
-from test_fabric import bind, section, unbind
-from wire import Channel
+from table import BAD_PORT, PARAMETER_INVALID, PAX, Row, cases, names, section, u16, w32
+from wire import Channel, bind, unbind
 
 on_pax = pytest.mark.parametrize("identity", PAX, indirect=True)
 PAX_ALL, HVD, EP_PORT, HVD_DETAIL = 1, 3, 5, 6

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from served import Served
 from table import COMMAND_INVALID, NOT_GEN6, PAX, Row, cases, names, u32
+from wire import bind
 
 BINDS = ("PAX", "PSX", "PAX4", "PSX6")  # a PFX's partitions are fixed
 PORTS = (0, 8, 16, 24, 32, 40, 48)
@@ -97,8 +98,6 @@ def test_a_stack_is_divided_and_made_whole_again(served: Served) -> None:
 
 @pytest.mark.parametrize("identity", PAX, indirect=True)
 def test_a_stack_in_use_is_not_divided(served: Served) -> None:
-    from test_fabric import bind
-
     channel = served.command()
     assert channel.mrpc(served.word(0x84), bind(0, 16, 1, 0), 4)[0] == 0
     assert channel.mrpc(served.word(0x0B), bif(1, 0, 0x00040004), 8) == (0x54043, bytes(8))
