@@ -9,7 +9,7 @@ from help import ECHO, alive
 from served import Served
 from wire import LOCAL, OPEN, Channel, header, mrpc_packet
 
-from fabcore import FabricError
+from fabcore import FabricError, ResourceNode
 from fabcore._core import Ethernet
 
 
@@ -59,3 +59,19 @@ def test_an_address_in_use_is_named_with_its_switch_and_nothing_is_left(served: 
             Ethernet(served.node, "127.0.9.1", port)
     with Ethernet(served.node, "127.0.9.1", port) as server:
         assert server.addresses == [(f"127.0.9.{1 + k}", port) for k in range(4)]
+
+
+def test_a_node_that_is_controlled_here_is_served_until_it_closes() -> None:
+    with ResourceNode.emulated() as node:
+        server = node.serve_ethernet(port=0)
+        channel = Channel.opened(server.addresses[3])
+        assert channel.mrpc(LOCAL | 0x81, wanted=1) == (0, b"\3")
+        with pytest.raises(FabricError, match="--listen-any"):
+            node.serve_ethernet("10.1.2.3")
+        dropped = node.serve_ethernet("127.0.0.9", 0).addresses[0]  # kept by nobody
+        with pytest.raises(ConnectionRefusedError):
+            Channel(dropped)
+    assert channel.at_end()
+    channel.close()
+    with pytest.raises(FabricError, match="closed"):
+        server.counters()
