@@ -220,6 +220,48 @@ cdef extern from "fabcore.h" nogil:
     int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds)
     int fab_switch_security(fab_switch *sw, fab_security *out)
 
+    enum: FAB_EVENTS
+    enum: FAB_EVENT_ALL
+    enum: FAB_EVENT_LOG
+    enum: FAB_EVENT_CLI
+    enum: FAB_EVENT_IRQ
+    enum: FAB_EVENT_FATAL
+    enum: FAB_STACK_COUNTERS
+    enum: FAB_LATENCY_ALL
+    cdef struct fab_event:
+        uint8_t event
+        uint8_t index
+        uint8_t pff
+        uint8_t enabled
+        uint32_t count
+        uint32_t data[5]
+    cdef struct fab_event_counter:
+        uint8_t ports
+        uint8_t egress
+        uint32_t types
+        uint32_t threshold
+        uint32_t value
+    cdef struct fab_latency:
+        uint16_t min_ns
+        uint16_t max_ns
+    const char *fab_event_name(unsigned event)
+    int fab_switch_events(fab_switch *sw, fab_event *out, size_t max)
+    int fab_switch_event_clear(fab_switch *sw, unsigned event, unsigned index)
+    int fab_switch_event_enable(fab_switch *sw, unsigned event, unsigned index, unsigned enables,
+                                int on)
+    int fab_switch_event_counter_setup(fab_switch *sw, uint8_t stack, uint8_t counter,
+                                       const fab_event_counter *setup)
+    int fab_switch_event_counters(fab_switch *sw, uint8_t stack, uint8_t first, size_t n,
+                                  int clear, fab_event_counter *out)
+    int fab_switch_latency_setup(fab_switch *sw, const uint8_t *egress, const uint8_t *ingress,
+                                 size_t n)
+    int fab_switch_latency(fab_switch *sw, const uint8_t *egress, size_t n, int clear,
+                           fab_latency *out)
+    int fab_switch_temperature(fab_switch *sw, double *celsius, size_t max)
+    int fab_switch_gas_read(fab_switch *sw, int pax, uint32_t off, void *out, size_t n)
+    int fab_switch_gas_write(fab_switch *sw, int pax, uint32_t off, const void *data, size_t n)
+    int fab_switch_hard_reset(fab_switch *sw)
+
     cdef struct fab_target:
         uint8_t kind
         uint8_t sw
@@ -321,6 +363,22 @@ cdef extern from "fabcore.h" nogil:
     uint64_t fab_node_time_ns(const fab_node *node)
     int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function, uint8_t *out)
     int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count)
+
+    enum: FAB_ETHERNET_ANYWHERE
+    cdef struct fab_ethernet_counters_t "fab_ethernet_counters":
+        uint64_t connections
+        uint64_t open
+        uint64_t refused
+        uint64_t malformed
+        uint64_t commands
+        uint64_t events
+    ctypedef struct fab_ethernet:
+        pass
+    int fab_ethernet_open(fab_node *node, const char *address, uint16_t port, unsigned flags,
+                          fab_ethernet **out, size_t *failed)
+    void fab_ethernet_close(fab_ethernet *e)
+    int fab_ethernet_port(const fab_ethernet *e, size_t sw)
+    void fab_ethernet_counters(const fab_ethernet *e, fab_ethernet_counters_t *out)
 
 cdef extern from "fab_arrow.h" nogil:
     enum: FAB_COLUMNS_ROWS_MAX
