@@ -4,6 +4,9 @@ _FAULTS = {
 }
 
 
+_TRAFFIC = {"fluid": 0, "tlp": 1}
+
+
 @cython.final
 cdef class EmulatedNode:
     """The emulated Resource Node: switches' registers, config spaces, traffic, faults.
@@ -89,6 +92,15 @@ cdef class EmulatedNode:
         """True: load that a step could not carry is dropped and counted."""
         self._check()
         fab_node_set_drop(self._node, drop)
+
+    def set_traffic(self, mode):
+        """How traffic is computed: "fluid" (by rates) or "tlp" (one TLP after the other)."""
+        self._check()
+        if mode not in _TRAFFIC:
+            raise FabricError(f"traffic {mode!r}: use one of {', '.join(_TRAFFIC)}")
+        cdef int code = _TRAFFIC[mode]
+        with nogil:
+            fab_node_set_mode(self._node, code)
 
     def start(self):
         """Real time from now on: a thread moves traffic by the wall clock."""

@@ -250,6 +250,11 @@ cdef class Switch:
             self._fail(n, f"arbitration table of function 0x{pdfid:x}")
         return out[:n].copy()
 
+    @property
+    def gfms(self) -> Gfms:
+        """The fabric's database and events (PAX)."""
+        return Gfms(self)
+
     def close(self):
         if self._sw is not NULL:
             fab_switch_close(self._sw)
