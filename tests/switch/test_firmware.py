@@ -11,7 +11,7 @@ import pytest
 import fabcore
 from fabcore._core import EmulatedNode, Switch
 
-from .firmware_image import make
+from ..firmware_image import make
 
 PORTS = [
     (0, 0, 2, 0, 5, 16, 16, 255, 255, 256, 5e10),
