@@ -41,8 +41,8 @@ struct vc {
     uint8_t channels;    /* a port has several, each with its resource; constant */
     uint8_t vc_scheme;   /* VC_ARB_* among channels in force */
     uint8_t vc_loaded[32];
-    uint32_t stuck;      /* loads that will never finish */
-    uint32_t torn;       /* table writes that will be lost */
+    uint32_t stuck; /* loads that will never finish */
+    uint32_t torn;  /* table writes that will be lost */
 };
 
 /* One event counter: evcounter.c. */
@@ -75,12 +75,12 @@ struct node_port {
     uint32_t writable[PORT_SPACE_WORDS];
     uint32_t clearable[PORT_SPACE_WORDS];
     struct vc vc;
-    double throttle;             /* share of the link's capacity that heat leaves, 1 = all */
-    uint8_t neg_lanes, neg_gen;  /* of the link as trained; 0 = as configured */
-    uint8_t up;       /* the link is in L0 */
-    uint8_t disabled; /* by port control or Link Disable */
-    uint8_t held;     /* in hot reset until it is released */
-    uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
+    double throttle;            /* share of the link's capacity that heat leaves, 1 = all */
+    uint8_t neg_lanes, neg_gen; /* of the link as trained; 0 = as configured */
+    uint8_t up;                 /* the link is in L0 */
+    uint8_t disabled;           /* by port control or Link Disable */
+    uint8_t held;               /* in hot reset until it is released */
+    uint8_t faulted;            /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
     uint8_t raw_bytes;    /* counters include TLP overhead */
     uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
@@ -417,7 +417,8 @@ void wiring_function(struct fab_node *node, unsigned module, unsigned function);
 uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logical,
                      const uint16_t *pdfids, size_t n);
 uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
-void wiring_class(struct fab_node *node, unsigned module, unsigned function); /* class -> channels */
+void wiring_class(struct fab_node *node, unsigned module,
+                  unsigned function); /* class -> channels */
 struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
                                  unsigned direction);
 

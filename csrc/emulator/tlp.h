@@ -16,7 +16,7 @@
 #include "share.h"
 
 enum {
-    TLP_WINDOW = 128,    /* TLPs of one flow in one buffer: covers the way of a credit at Gen6 x16 */
+    TLP_WINDOW = 128, /* TLPs of one flow in one buffer: covers the way of a credit at Gen6 x16 */
     TLP_LATENCY_NS = 115 /* modelled: from last bit in to first bit out of an idle switch */
 };
 

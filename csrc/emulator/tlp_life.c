@@ -46,9 +46,9 @@ int tlp_create(struct share *s, struct traffic_link *link,
 
 void tlp_destroy(struct tlp *e) {
     if (!e) return;
-    void *part[] = {e->source, e->queue,   e->ring,  e->wire,  e->heap,  e->parent, e->leaf_at,
-                    e->ready,  e->promised, e->phase, e->walks, e->turns, e->pass,   e->clock,
-                    e->due,    e->debt};
+    void *part[] = {e->source,  e->queue, e->ring,     e->wire,  e->heap,  e->parent,
+                    e->leaf_at, e->ready, e->promised, e->phase, e->walks, e->turns,
+                    e->pass,    e->clock, e->due,      e->debt};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) free(part[i]);
     free(e);
 }
@@ -150,7 +150,8 @@ void tlp_imply_latency(struct tlp *e, uint32_t link) {
         uint32_t f = l->flow;
         if (!l->hop || !(s->rate[f] > 0)) continue;
         double unit = s->unit[l->direction];
-        double ns = TLP_LATENCY_NS + unit * s->cost[2 * link + l->direction] / s->capacity[link] * 1e9;
+        double ns =
+            TLP_LATENCY_NS + unit * s->cost[2 * link + l->direction] / s->capacity[link] * 1e9;
         double full = TLP_WINDOW * unit / s->rate[f] * 1e9;
         if (held_at(s, f) >= l->hop && full > ns) ns = full;
         struct traffic_latency *seen = &e->latency[link][s->flow[f].hop[l->hop].ingress];

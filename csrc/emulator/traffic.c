@@ -121,8 +121,7 @@ static void drain(struct traffic *t) {
         if (t->flow[f].backlog == bytes_of(t->waiting[f]) + (double)tlp_under_way(t->tlp, f))
             t->flow[f].backlog = bytes_of(t->waiting[f]);
     tlp_drain(t->tlp);
-    for (uint32_t f = 0; f < t->share.flows; f++)
-        t->flow[f].delivered += tlp_delivered(t->tlp, f);
+    for (uint32_t f = 0; f < t->share.flows; f++) t->flow[f].delivered += tlp_delivered(t->tlp, f);
 }
 
 void traffic_set_mode(struct traffic *t, int mode) {

@@ -34,7 +34,7 @@ struct traffic_hop {
 };
 
 struct traffic_link {
-    double capacity; /* B/s of payload of full posted writes; 0 = down */
+    double capacity;      /* B/s of payload of full posted writes; 0 = down */
     uint16_t overhead[2]; /* bytes beside the payload of a TLP: posted write, completion */
     /* Port arbitration inside VC 0; the classes of other channels share equally. */
     uint16_t phases; /* of the weighted round robin in force; 0 = fixed: classes share equally */

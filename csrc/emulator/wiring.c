@@ -77,8 +77,7 @@ static void negotiate(struct node_port *port) {
     struct node_port *peer = port->peer;
     int changed = vc_negotiate(&port->vc, &port->space, port->up, peer ? &peer->vc : NULL,
                                peer ? &peer->space : NULL);
-    if (peer)
-        changed |= vc_negotiate(&peer->vc, &peer->space, peer->up, &port->vc, &port->space);
+    if (peer) changed |= vc_negotiate(&peer->vc, &peer->space, peer->up, &port->vc, &port->space);
     if (changed) reclass(port->sw->node);
 }
 

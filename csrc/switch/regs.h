@@ -195,16 +195,16 @@ enum {
     VC_STATUS = 0x0E,  /* u16 */
     VC0_CAP = 0x10,
     VC0_CONTROL = 0x14,
-    VC0_STATUS = 0x1A,             /* u16 */
-    VC_LOAD_PORT_TABLE = 1 << 16,  /* in VC0_CONTROL, reads 0 */
-    VC_SELECT_SHIFT = 17,          /* in VC0_CONTROL, 3 bits */
-    VC_PORT_TABLE_STATUS = 1 << 0, /* in VC0_STATUS; the VC arbitration table's in VC_STATUS */
+    VC0_STATUS = 0x1A,                  /* u16 */
+    VC_LOAD_PORT_TABLE = 1 << 16,       /* in VC0_CONTROL, reads 0 */
+    VC_SELECT_SHIFT = 17,               /* in VC0_CONTROL, 3 bits */
+    VC_PORT_TABLE_STATUS = 1 << 0,      /* in VC0_STATUS; the VC arbitration table's in VC_STATUS */
     VC_NEGOTIATION_PENDING = 1 << 1,    /* in VCn status */
     VC_ID_SHIFT = 24,                   /* in VCn control, 3 bits */
     VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */
     VC_ARBITRATION_SHIFT = 1,           /* in VC_CONTROL, 3 bits */
     VC_ARBITRATION_MASK = 7 << 1,
-    VC_ARB_FIXED = 0,              /* bit numbers in VC0_CAP[7:0] = values of the select field */
+    VC_ARB_FIXED = 0, /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
     VC_ARB_WRR128 = 3,

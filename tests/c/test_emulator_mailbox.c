@@ -294,8 +294,8 @@ static void test_a_hard_reset_is_answered_first_and_then_forgets(void) {
     CHECK_EQ(reg(node, 0, MRPC_COMP_HEADER), 0);
     CHECK_EQ(reg(node, 0, 0x134D30) & 0x1F, 1); /* no enable, and the link has come up */
     CHECK_EQ(reg(node, 0, 0x134018), 0);
-    CHECK_EQ(reg(node, 0, 0x1878), 0x21); /* SYS_RESET */
-    CHECK_EQ(reg(node, 0, 0x1820), 1 << 3 | 1 << 13); /* and the fabric's changes, GFMS */
+    CHECK_EQ(reg(node, 0, 0x1878), 0x21);                    /* SYS_RESET */
+    CHECK_EQ(reg(node, 0, 0x1820), 1 << 3 | 1 << 13);        /* and the fabric's changes, GFMS */
     CHECK((reg(node, 1, 0x139D30) >> 5 & 0xFF) >= peer + 2); /* down and up */
     CHECK_EQ(command(node, 0, LOCAL(0x82), &ask, 1, status, 4), 0);
     CHECK_EQ(status[0], 1); /* topology not started */
