@@ -65,11 +65,11 @@ struct share {
     size_t lives;
 
     /* Of one step. B/s; what the caller sets with share_ask: ask and floor of every live flow. */
-    double *ask, *floor, *rate; /* [flows] wanted, committed if any is; the result */
-    double *narrow;             /* [flows] most that its narrowest link carries of it */
-    double *capacity;           /* [links] */
-    double *cost;               /* [2 * links] capacity per byte of payload, by direction */
-    double *load;               /* [links] sum of asks that cross it, at their cost */
+    double *ask, *floor, *rate;  /* [flows] wanted, committed if any is; the result */
+    double *narrow;              /* [flows] most that its narrowest link carries of it */
+    double *capacity;            /* [links] */
+    double *cost;                /* [2 * links] capacity per byte of payload, by direction */
+    double *load;                /* [links] sum of asks that cross it, at their cost */
     struct share_lowest *lowest; /* [flows] */
     double *offer;               /* by flow and hop: what the link would let the flow have */
     /* by node: weight, committed, of it wanted, wanted, allowed */
@@ -99,6 +99,18 @@ void share_ask(struct share *s, uint32_t flow, double ask, double floor);
 void share_solve(struct share *s);
 /* By what a node competes with its siblings, in turns. */
 double share_turns(const struct share *s, const struct share_node *n);
+
+/* ---- share_link.c ---- */
+/* Relative. What is closer is the same: below what hand-computed shares differ by, above rounding.
+ */
+#define SHARE_SAME 1e-12
+/* What a flow could use at hop h were the link there no limit. */
+double share_want_at(const struct share_lowest *l, uint32_t h);
+struct share_lowest share_lowest_of(const struct share *s, uint32_t flow);
+/* A link's new offer to a flow; where that moves what the flow takes, its other links are stale. */
+void share_offer_leaf(struct share *s, const struct share_leaf *l, double value);
+void share_weigh(struct share *s, uint32_t link); /* readies its tree for the step */
+void share_divide_link(struct share *s, uint32_t link);
 
 /* share_level.c: divides a node's budget, which is less than its children want. */
 void share_divide(struct share *s, const struct share_node *p, double budget, int floors);

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_FLOW = 0 }; /* nothing further tells a flow from its siblings: it stands alone; it is no
-                          other kind's key, as SHARE_FLOW is kind 0 */
+enum {
+    KEY_FLOW = 0
+}; /* nothing further tells a flow from its siblings: it stands alone; it is no
+      other kind's key, as SHARE_FLOW is kind 0 */
 
 int share_alloc(struct share *s) {
     size_t leaves = s->flows * TRAFFIC_MAX_HOPS;
@@ -54,11 +56,10 @@ int share_alloc(struct share *s) {
 }
 
 void share_free(struct share *s) {
-    void *part[] = {s->leaf,   s->node,     s->root,  s->row,    s->live,   s->order,
-                    s->paced,  s->ask,      s->floor, s->rate,   s->load,   s->offer,
-                    s->lowest, s->capacity, s->low,   s->commit, s->weight, s->want,
-                    s->budget, s->hot,      s->stale, s->open,   s->narrow, s->cost,
-                    s->heavy,  s->seen};
+    void *part[] = {s->leaf, s->node,   s->root,   s->row,   s->live,   s->order,  s->paced,
+                    s->ask,  s->floor,  s->rate,   s->load,  s->offer,  s->lowest, s->capacity,
+                    s->low,  s->commit, s->weight, s->want,  s->budget, s->hot,    s->stale,
+                    s->open, s->narrow, s->cost,   s->heavy, s->seen};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) free(part[i]);
 }
 
