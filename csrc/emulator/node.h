@@ -419,6 +419,10 @@ uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logi
 uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
 void wiring_class(struct fab_node *node, unsigned module,
                   unsigned function); /* class -> channels */
+/* A function's flow up is followed by the one down. */
+static inline size_t wiring_flow_index(unsigned module, unsigned function, unsigned direction) {
+    return 2 * ((size_t)module * FAB_MAX_FUNCTIONS + function) + direction;
+}
 struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
                                  unsigned direction);
 

@@ -78,13 +78,19 @@ static int matters(double before, double now, double offer) {
 void share_ask(struct share *s, uint32_t f, double ask, double floor) {
     if (ask == s->ask[f] && floor == s->floor[f]) return;
     const struct traffic_flow *flow = &s->flow[f];
-    const double *offer = s->offer + s->row[f];
+    const struct share_lowest before = s->lowest[f];
     int heavy = floor != s->floor[f] || (ask > 0) != (s->ask[f] > 0), promised = floor > 0;
-    struct share_lowest before = s->lowest[f];
+    int told = !heavy && !promised && before.at != UINT32_MAX;
+    double asked = s->ask[f];
     s->moved = 1;
     s->ask[f] = ask;
     s->floor[f] = floor;
+    if (told && asked > before.second && ask > before.second) return; /* two offers are below it */
     s->lowest[f] = share_lowest_of(s, f);
+    /* the link that holds it back knows that it wants more than it gets, the others that it does
+     * not get it: nothing new */
+    if (told && s->lowest[f].at == before.at && s->lowest[f].first == before.first) return;
+    const double *offer = s->offer + s->row[f];
     for (uint32_t h = 0; h < flow->hops; h++) {
         uint32_t l = flow->hop[h].link;
         if (heavy) s->heavy[l] = 1;

@@ -16,14 +16,11 @@ double share_want_at(const struct share_lowest *l, uint32_t h) {
 struct share_lowest share_lowest_of(const struct share *s, uint32_t f) {
     const double *offer = s->offer + s->row[f];
     struct share_lowest l = {s->ask[f], s->ask[f], UINT32_MAX};
-    for (uint32_t h = 0; h < s->flow[f].hops; h++) {
-        if (offer[h] < l.first) {
-            l.second = l.first;
-            l.first = offer[h];
-            l.at = h;
-        } else if (offer[h] < l.second) {
-            l.second = offer[h];
-        }
+    for (uint32_t h = 0; h < s->flow[f].hops; h++) { /* without a branch: none could be guessed */
+        double higher = offer[h] > l.first ? offer[h] : l.first;
+        l.at = offer[h] < l.first ? h : l.at;
+        l.first = offer[h] < l.first ? offer[h] : l.first;
+        l.second = higher < l.second ? higher : l.second;
     }
     return l;
 }

@@ -14,8 +14,7 @@
 
 struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
                                  unsigned direction) {
-    size_t at = 2 * ((size_t)module * FAB_MAX_FUNCTIONS + function) + direction;
-    return traffic_flow(node->traffic, at);
+    return traffic_flow(node->traffic, wiring_flow_index(module, function, direction));
 }
 
 int wiring_create(struct fab_node *node) {
