@@ -40,6 +40,7 @@ struct vc {
     uint8_t loaded[256]; /* the table in force, as its bytes were written */
     uint8_t channels;    /* a port has several, each with its resource; constant */
     uint8_t vc_scheme;   /* VC_ARB_* among channels in force */
+    uint8_t remapped;    /* channels or their classes changed; whoever routes by them clears it */
     uint8_t vc_loaded[32];
     uint32_t stuck; /* loads that will never finish */
     uint32_t torn;  /* table writes that will be lost */
@@ -196,6 +197,7 @@ struct fab_node {
     uint64_t time_ns;
     uint64_t step_ns;
     int drop;
+    int mode; /* FAB_TRAFFIC_* */
 
     pthread_t thread;
     int running; /* the real-time thread exists */

@@ -111,8 +111,10 @@ void wiring_port_table(struct node_port *port) {
     link->phases = (uint16_t)vc_slots(&port->vc, link->slots, link->table, TRAFFIC_CLASSES);
     link->vc_phases =
         (uint16_t)vc_channel_slots(&port->vc, link->vc_slots, link->vc_table, TRAFFIC_VCS);
+    if (!port->vc.remapped) return;
+    port->vc.remapped = 0;
     negotiate(port);
-    reclass(port->sw->node); /* its map may have changed without a negotiation */
+    reclass(port->sw->node); /* a map changes without a negotiation */
 }
 
 /* A shaper row in units: 0 as a maximum means none. */
