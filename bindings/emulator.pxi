@@ -1,6 +1,6 @@
 _FAULTS = {
     "link-down": 1, "link-up": 2, "mrpc-stuck": 3, "vc-stuck": 4, "torn-write": 5, "gone": 6,
-    "back": 7,
+    "back": 7, "firmware-torn": 20,
 }
 
 
@@ -13,7 +13,8 @@ cdef class EmulatedNode:
 
     switches: device ids; ports: tuples (switch, port, kind, index, gen, cfg_lanes, lanes,
     peer_switch, peer_port, phases, capacity B/s); routes[from][to] fabric port or 255; modules:
-    (arbitration, vfs, supply_w) by index; shm: also under /dev/shm/NAME/K. Calls lock the node.
+    (arbitration, vfs, supply_w) by index; shm: also under /dev/shm/NAME/K; secure_state of
+    the chips: 0 uninitialised, 1 unsecured, 2 secured. Calls lock the node.
     """
 
     cdef fab_node *_node
@@ -22,7 +23,7 @@ cdef class EmulatedNode:
     cdef list _bars
     cdef list _ways  # weak references to what else serves it: they end before it does
 
-    def __cinit__(self, *, switches, ports, routes, modules, mps=256, mrrs=512, seed=0, name="node", shm=None):
+    def __cinit__(self, *, switches, ports, routes, modules, mps=256, mrrs=512, seed=0, name="node", shm=None, secure_state=0):
         cdef fab_node_config config
         cdef fab_node_port *rows
         self._node = NULL
@@ -33,6 +34,7 @@ cdef class EmulatedNode:
         config.switches = len(switches)
         config.ports = len(ports)
         config.mps, config.mrrs, config.seed = mps, mrrs, seed & 0xFFFFFFFFFFFFFFFF
+        config.secure_state = secure_state
         for k, device_id in enumerate(switches):
             config.device_id[k] = device_id
             for j in range(len(switches)):

@@ -34,6 +34,8 @@ static uint32_t *times_of(struct node_switch *sw, int fault) {
             return &sw->interrupted;
         case FAB_FAULT_EVENT_LOST:
             return &sw->events_lost;
+        case FAB_FAULT_FIRMWARE_TORN:
+            return &sw->firmware.torn;
         default:
             return NULL;
     }

@@ -36,8 +36,6 @@ static void text(struct node_switch *sw, uint32_t at, size_t bytes, const char *
 
 static void build_information(struct node_switch *sw) {
     static const char *const families[] = {[FAMILY_PFX] = "PFX", "PSX", "PAX"};
-    /* major 3 = the fourth generation's firmware, 6 the fifth's, 9 the sixth's; 2 minor */
-    static const uint32_t firmware[] = {[4] = 0x03020000, 0x06020000, 0x09020000};
     uint32_t id = sw->node->config.device_id[sw->index];
     char product[25];
     const char *a = sw->generation < 6 && (id >> 8 & 15) > 2 ? "A" : "";
@@ -45,7 +43,6 @@ static void build_information(struct node_switch *sw) {
              sw->generation);
     gas_put(sw, GAS_DEVICE_ID, 4, id);
     gas_put(sw, GAS_DEVICE_VERSION, 4, 0x00010000);
-    gas_put(sw, GAS_FW_VERSION, 4, firmware[sw->generation] | 0xB0);
     text(sw, GAS_GEN4_VENDOR, 8, "MSCC");
     text(sw, GAS_GEN4_PRODUCT, 24, product);
     text(sw, GAS_GEN4_REVISION, 2, "B0");
@@ -71,6 +68,7 @@ void gas_build(struct node_switch *sw) {
     build_information(sw);
     partition_build(sw);
     event_build(sw);
+    firmware_build(sw);
     for (uint32_t k = 0; k < sw->port_count; k++) port_space_build(sw->by_pff[k]);
 }
 

@@ -19,8 +19,8 @@ uint64_t bytes_get(const uint8_t *in, unsigned bytes) {
 }
 
 static uint32_t ping(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
-    /* main firmware, revision B, generation counted from the fourth */
-    bytes_put(out, 4, 3 | 0u << 8 | (sw->generation - 4u) << 12);
+    /* boot phase, revision B, generation counted from the fourth */
+    bytes_put(out, 4, sw->firmware.phase | 0u << 8 | (sw->generation - 4u) << 12);
     bytes_put(out + 4, 4, ~bytes_get(in, 4));
     return 0;
 }
@@ -44,8 +44,9 @@ static const struct mrpc_entry core_commands[] = {
     {0},
 };
 static const struct mrpc_entry *const domains[] = {
-    core_commands,        mrpc_status_commands, mrpc_counter_commands,
-    mrpc_fabric_commands, mrpc_remote_commands, mrpc_reset_commands,
+    core_commands,          mrpc_status_commands, mrpc_counter_commands,
+    mrpc_fabric_commands,   mrpc_remote_commands, mrpc_reset_commands,
+    mrpc_firmware_commands, mrpc_flash_commands,  mrpc_manufacture_commands,
 };
 
 /* The switch that a command is meant for: PAX bits count on a PAX only. */
@@ -73,6 +74,7 @@ uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, u
     if (!to) return (uint32_t)MRPC_ERR_UNREACHABLE;
     const struct mrpc_entry *entry = find(to, word);
     if (!entry) return MRPC_ERR_COMMAND;
+    if (!firmware_answers(to, entry->id)) return MRPC_ERR_STATE;
     memset(out, 0, entry->answer);
     uint32_t code = entry->run(to, in, out);
     *answered = code ? 0 : entry->answer;
@@ -139,6 +141,7 @@ void mrpc_run(struct node_switch *sw, uint32_t word) {
     }
     /* a copy: whoever maps the image may write to it while the command is being checked */
     for (uint32_t k = 0; k < GAS_MRPC_BYTES; k += 4) in[k / 4] = gas_get(sw, GAS_MRPC_IN + k);
+    if (firmware_for_this(word, (uint8_t *)in)) word |= MRPC_PAX_LOCAL << MRPC_PAX_SHIFT;
     uint32_t code = mrpc_answer(sw, word, (uint8_t *)in, (uint8_t *)out, &answered);
     show(sw, out, answered);
     complete(sw, word, MRPC_DONE, code, out);

@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "fabcore.h"
+#include "firmware.h"
 #include "regs.h"
 #include "traffic.h"
 
@@ -181,6 +182,7 @@ struct node_switch {
     uint64_t file;        /* inode of its shared-memory file */
     struct gfms_log gfms;
     struct gfms_dump dump;
+    struct node_firmware firmware;
 };
 
 struct fab_node {
@@ -329,6 +331,8 @@ struct mrpc_entry {
 extern const struct mrpc_entry mrpc_fabric_commands[];
 extern const struct mrpc_entry mrpc_status_commands[], mrpc_counter_commands[];
 extern const struct mrpc_entry mrpc_remote_commands[], mrpc_reset_commands[];
+extern const struct mrpc_entry mrpc_firmware_commands[], mrpc_flash_commands[],
+    mrpc_manufacture_commands[];
 /* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,

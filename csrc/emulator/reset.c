@@ -42,6 +42,7 @@ void switch_reset(struct node_switch *sw) {
     counters_reset(sw);
     event_build(sw);
     sw->topology_ready = 0;
+    firmware_boot(sw);
     for (uint32_t k = 0; k < sw->port_count; k++) forget_port(sw->by_pff[k]);
     for (uint32_t k = 0; k < sw->port_count; k++) {
         sw->by_pff[k]->held = 0;

@@ -154,6 +154,154 @@ FAB_API int64_t fab_switch_load_function_table(fab_switch *sw, uint16_t pdfid,
                                                const uint8_t *entries, size_t phases);
 FAB_API int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *entries, size_t max);
 
+/* ---- switch: firmware and security ---- */
+
+enum { /* kinds of partitions */
+       FAB_FIRMWARE_MAP = 0,
+       FAB_FIRMWARE_KEY = 1,
+       FAB_FIRMWARE_RIOT = 2, /* Gen5 only */
+       FAB_FIRMWARE_BL2 = 3,
+       FAB_FIRMWARE_CFG = 4,
+       FAB_FIRMWARE_IMG = 5,
+       FAB_FIRMWARE_NVLOG = 6,
+       FAB_FIRMWARE_CERT = 7,  /* Gen6 only */
+       FAB_FIRMWARE_DEBUG = 8, /* Gen6 only */
+       FAB_FIRMWARE_VENDOR = 9
+};
+#define FAB_FIRMWARE_MAX 32
+struct fab_firmware_partition {
+    uint8_t kind, index; /* FAB_FIRMWARE_*; which of that kind */
+    uint8_t valid;       /* holds an image; else the fields behind read_only are 0 */
+    uint8_t active;      /* runs after the next reset */
+    uint8_t running;
+    uint8_t read_only;
+    uint8_t is_signed;
+    uint8_t pad;
+    uint32_t version; /* major << 24 | minor << 16 | build */
+    uint32_t secure_version;
+    uint32_t crc;
+    uint32_t length; /* of the image, bytes */
+    uint32_t start;  /* address in flash */
+    uint32_t size;   /* of the partition, bytes */
+    char text[16];   /* the version as the vendor prints it: 6.02 B0B0 */
+    char name[17];   /* the image's own */
+    char pad2[3];
+};
+/* Returns how many. -EOPNOTSUPP: Gen3. */
+FAB_API int fab_switch_firmware_partitions(fab_switch *sw, struct fab_firmware_partition *out,
+                                           size_t max);
+/* 1, 2: a boot loader (it stopped before an image that it cannot use), 3: the main firmware. */
+FAB_API int fab_switch_boot_phase(fab_switch *sw);
+
+enum {
+    FAB_FIRMWARE_KEEP = 1, /* do not make the image active */
+    FAB_FIRMWARE_FORCE = 2 /* take over from a download that was never finished */
+};
+/* Told after each block; not 0 = stop (-ECANCELED; the next update needs FORCE). */
+typedef int (*fab_firmware_progress)(void *context, size_t done, size_t total);
+/* Sends an image file to the partition of its kind that does not run; it runs after a reset. What
+ * runs is never touched. Refused before anything is sent: -ENOEXEC not an image, or not whole;
+ * -EXDEV one of another generation; -EFBIG larger than its partition; -EACCES read-only; -EBUSY
+ * another download is in progress. -EIO: the switch refused it or failed, *status is its download
+ * status (fab_firmware_text); -ETIMEDOUT: it did not take a block within the timeout. */
+FAB_API int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes,
+                                       uint32_t flags, fab_firmware_progress progress,
+                                       void *context, uint32_t *status);
+FAB_API const char *fab_firmware_text(uint32_t status);
+/* kinds: bits 1 << FAB_FIRMWARE_*, of KEY, RIOT, BL2, CFG, IMG: their other partition boots next.
+ * -ENOEXEC: one of those holds no image (nothing changes); -EIO: read back as before. */
+FAB_API int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds);
+
+enum {
+    FAB_SECURE_UNINITIALIZED = 0, /* unsecured, no keys */
+    FAB_SECURE_UNSECURED = 1,     /* initialised, unsecured */
+    FAB_SECURE_SECURED = 2,       /* initialised: signed images only */
+    FAB_SECURE_UNKNOWN = 0xFF     /* the firmware does not say (Gen6) */
+};
+enum { FAB_ATTESTATION_UNSUPPORTED = 0, FAB_ATTESTATION_NONE = 1, FAB_ATTESTATION_DICE = 2 };
+struct fab_security {
+    uint8_t serial[64]; /* as the firmware gives it: 4 bytes, Gen6 64 */
+    uint32_t serial_bytes;
+    uint32_t key_version; /* secure versions: an older image of that kind is not taken */
+    uint32_t riot_version, bl2_version, main_version, unlock_version;
+    uint8_t secure_state; /* FAB_SECURE_* */
+    uint8_t attestation;  /* FAB_ATTESTATION_* */
+    uint8_t debug_mode;
+    uint8_t keys;             /* how many hashes follow */
+    uint8_t key_hash[12][64]; /* of the public keys that an image may be signed with */
+};
+FAB_API int fab_switch_security(fab_switch *sw, struct fab_security *out);
+/* ---- switch: the fabric's database (GFMS), on a PAX ------------------------------------------
+ * Those that fill an array return how many there are, of which at most max are stored. -EOPNOTSUPP:
+ * not a PAX; -EPROTO: the answer does not fit together. */
+enum { FAB_GFMS_VF = 0, FAB_GFMS_PF = 1, FAB_GFMS_SRIOV_PF = 3 };
+struct fab_gfms_function { /* behind a port of this switch */
+    uint16_t pdfid;
+    uint16_t function;
+    uint8_t port; /* physical id of the port it is behind */
+    uint8_t kind; /* FAB_GFMS_* */
+    uint8_t vfs;
+    uint8_t bound;
+    uint8_t host_switch, host_port, logical; /* while bound */
+    uint8_t bars;
+    uint16_t vendor, device, subsystem_vendor, subsystem_device;
+    uint32_t class_code;
+    uint8_t bar_type[6]; /* the low bits of the BAR: 4 = 64 bits, 8 = prefetchable */
+    uint8_t bar_log2[6]; /* of its bytes; 0 = none */
+};
+FAB_API int fab_switch_gfms_functions(fab_switch *sw, struct fab_gfms_function *out, size_t max);
+struct fab_gfms_host {
+    uint8_t hvd;
+    uint8_t port;
+    uint16_t hfid;
+    uint16_t logical_ports;
+    uint16_t bound; /* functions */
+};
+FAB_API int fab_switch_gfms_hosts(fab_switch *sw, struct fab_gfms_host *out, size_t max);
+struct fab_gfms_binding {
+    uint8_t hvd;
+    uint8_t port;    /* the host's */
+    uint8_t logical; /* what unbinds it */
+    uint8_t slot;    /* its place among the functions of the logical port */
+    uint16_t pdfid;
+};
+FAB_API int fab_switch_gfms_bindings(fab_switch *sw, struct fab_gfms_binding *out, size_t max);
+struct fab_gfms_pax {
+    uint8_t pax, ports, hosts, pad;
+    uint16_t swfid, devices, functions;
+    uint16_t fid[2], hfid[2], vdfid[2], pdfid[2];                /* first, last; 0xFFFF = none */
+    uint64_t host_ports, module_ports, fabric_ports, free_ports; /* bit = physical id */
+};
+FAB_API int fab_switch_gfms_pax(fab_switch *sw, struct fab_gfms_pax *out);
+
+enum {
+    FAB_GFMS_HOST_UP = 0, /* u16 port */
+    FAB_GFMS_HOST_DOWN = 1,
+    FAB_GFMS_DEVICE_ADDED = 2, /* u16 port, u16 functions */
+    FAB_GFMS_DEVICE_REMOVED = 3,
+    FAB_GFMS_FABRIC_UP = 4,
+    FAB_GFMS_FABRIC_DOWN = 5,
+    FAB_GFMS_BOUND = 6, /* host: u8 switch, u8 port, u8 logical; u8 0, u16 pdfid, u16 0 */
+    FAB_GFMS_UNBOUND = 7,
+    FAB_GFMS_DATABASE_CHANGED = 8,
+    FAB_GFMS_HVD_ENABLED = 9, /* u8 hvd, u8 port, u8 clock */
+    FAB_GFMS_HVD_DISABLED = 10,
+    FAB_GFMS_PORT_REMOVED = 11, /* u8 port */
+    FAB_GFMS_PORT_ADDED = 12,
+    FAB_GFMS_AER = 13 /* u16 port, u8 flags, u8 0, u32 status, u64 time (high first), u32[4] TLP */
+};
+struct fab_gfms_event {
+    uint8_t code; /* FAB_GFMS_* */
+    uint8_t sw;   /* where it happened */
+    uint16_t bytes;
+    uint8_t data[32];
+};
+/* The oldest events that the switch still has; reading takes none away. *left: how many follow;
+ * *lost: older ones fell out (both may be NULL). */
+FAB_API int fab_switch_gfms_events(fab_switch *sw, struct fab_gfms_event *out, size_t max,
+                                   uint32_t *left, int *lost);
+FAB_API int fab_switch_gfms_clear(fab_switch *sw);
+
 /* ---- switch: the plan ---------------------------------------------------------------------- */
 
 /* A plan names the tables that a tick may change; applying it changes all or none of them. */
@@ -247,6 +395,8 @@ struct fab_node_config {
     uint8_t route[FAB_MAX_SWITCHES][FAB_MAX_SWITCHES];  /* [from][to] = fabric port, 0xFF none */
     struct fab_node_module modules[FAB_SWITCH_MODULES]; /* by module index */
     char name[64];
+    uint32_t secure_state; /* FAB_SECURE_*, of every switch */
+    uint32_t pad;
 };
 typedef struct fab_node fab_node;
 

@@ -120,7 +120,6 @@ enum {
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,
     MRPC_RESET = 0x1B,       /* u32 0 */
-    MRPC_PORT_BIND = 0x0C,   /* sub 0 bind, 1 unbind, 2 information */
     MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
     MRPC_GAS_READ = 0x29,    /* u32 offset, u32 bytes <= 512 -> bytes */
     MRPC_GAS_WRITE = 0x34,   /* u32 offset, u32 bytes <= 1016, data */
@@ -133,6 +132,7 @@ enum {
     MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
+    MRPC_PORT_BIND = 0x0C,       /* sub 0 bind, 1 unbind, 2 info */
     MRPC_PING = 0x100
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */

@@ -48,8 +48,9 @@ static void agree(int line, struct twins t, int warm, unsigned seed) {
         double got = (double)(traffic_flow(t.tlp, i)->delivered - before[1][i]);
         if (fabs(got - want) <= fmax(0.01 * want, 0.001 * most(t.fluid, i)) + 256) continue;
         check_failures++;
-        fprintf(stderr, "line %d, seed %u: flow %zu moved %.0f by TLPs, %.0f as a fluid (%+.2f %%)\n",
-                line, seed, i, got, want, 100 * (got - want) / want);
+        fprintf(stderr,
+                "line %d, seed %u: flow %zu moved %.0f by TLPs, %.0f as a fluid (%+.2f %%)\n", line,
+                seed, i, got, want, 100 * (got - want) / want);
     }
 }
 #define AGREE(t) agree(__LINE__, t, 8, 0)
