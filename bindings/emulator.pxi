@@ -132,7 +132,9 @@ cdef class EmulatedNode:
             raise FabricError(f"traffic {mode!r}: use one of {', '.join(_TRAFFIC)}")
         cdef int code = _TRAFFIC[mode]
         with nogil:
-            fab_node_set_mode(self._node, code)
+            code = fab_node_set_mode(self._node, code)
+        if code == -errno.EBUSY:
+            raise FabricError("the node runs in real time, TLP by TLP takes longer: use advance")
 
     def start(self):
         """Real time from now on: a thread moves traffic by the wall clock."""

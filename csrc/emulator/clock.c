@@ -87,10 +87,14 @@ int fab_node_set_step(fab_node *node, double step_s) {
 int fab_node_set_mode(fab_node *node, int mode) {
     if (mode != FAB_TRAFFIC_FLUID && mode != FAB_TRAFFIC_TLP) return -EINVAL;
     pthread_mutex_lock(&node->lock);
-    traffic_set_mode(node->traffic, mode);
-    wiring_after_step(node); /* what was under way may have arrived */
+    int rc = node->running && mode == FAB_TRAFFIC_TLP ? -EBUSY : 0;
+    if (!rc) {
+        node->mode = mode;
+        traffic_set_mode(node->traffic, mode);
+        wiring_after_step(node); /* what was under way may have arrived */
+    }
     pthread_mutex_unlock(&node->lock);
-    return 0;
+    return rc;
 }
 
 int fab_node_set_drop(fab_node *node, int drop) {
@@ -211,7 +215,7 @@ static void *run(void *context) {
 
 int fab_node_start(fab_node *node) {
     pthread_mutex_lock(&node->lock);
-    int rc = node->running ? -EBUSY : 0;
+    int rc = node->running || node->mode == FAB_TRAFFIC_TLP ? -EBUSY : 0;
     if (!rc) {
         fab_store_release(&node->stop, 0);
         publish_time(node, now_ns(CLOCK_REALTIME));

@@ -34,6 +34,7 @@ struct vc {
     uint8_t loaded[256]; /* the table in force, as its bytes were written */
     uint8_t channels;    /* a port has several, each with its resource; constant */
     uint8_t vc_scheme;   /* VC_ARB_* among channels in force */
+    uint8_t remapped;    /* channels or their classes changed; whoever routes by them clears it */
     uint8_t vc_loaded[32];
     uint32_t stuck; /* loads that will never finish */
     uint32_t torn;  /* table writes that will be lost */
@@ -211,6 +212,7 @@ struct fab_node {
     uint64_t time_ns;
     uint64_t step_ns;
     int drop;
+    int mode; /* FAB_TRAFFIC_* */
 
     pthread_t thread;
     int running; /* the real-time thread exists */
@@ -411,6 +413,10 @@ uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logi
 uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
 void wiring_class(struct fab_node *node, unsigned module,
                   unsigned function); /* class -> channels */
+/* A function's flow up is followed by the one down. */
+static inline size_t wiring_flow_index(unsigned module, unsigned function, unsigned direction) {
+    return 2 * ((size_t)module * FAB_MAX_FUNCTIONS + function) + direction;
+}
 struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
                                  unsigned direction);
 

@@ -414,7 +414,8 @@ FAB_API int fab_node_set_step(fab_node *node, double step_s);
 FAB_API int fab_node_set_drop(fab_node *node,
                               int drop); /* 1: load not carried in its step is dropped */
 /* How traffic is computed: by rates (the default), or one TLP after the other, which costs wall
- * time for every TLP. What waits or is under way stays and goes on. -EINVAL: no such mode. */
+ * time for every TLP, too much for real time. What waits or is under way goes on. -EINVAL: no such
+ * mode, -EBUSY: TLPs while the real-time thread runs, or fab_node_start while TLPs do. */
 enum { FAB_TRAFFIC_FLUID = 0, FAB_TRAFFIC_TLP = 1 };
 FAB_API int fab_node_set_mode(fab_node *node, int mode);
 FAB_API int fab_node_start(
