@@ -174,7 +174,10 @@ static void apply(struct node_switch *sw, unsigned stack, const uint8_t lanes[ST
         else
             sw->by_id[id] = NULL;
     }
-    if (came_or_went) renumber(sw);
+    if (!came_or_went) return;
+    const uint8_t changed[8] = {(uint8_t)sw->index, (uint8_t)(stack * STACK_PORTS)};
+    renumber(sw);
+    gfms_event(sw, GFMS_EVENT_DATABASE, changed, sizeof changed);
 }
 
 static uint32_t set(struct node_switch *sw, unsigned stack, uint32_t code) {
