@@ -131,6 +131,12 @@ static void make(struct node_switch *sw, unsigned id, uint8_t lanes) {
     sw->by_id[id] = port;
 }
 
+/* By stores, not memset: other processes read the image at any moment. */
+static void clear_window(struct node_switch *sw, uint32_t pff) {
+    uint32_t base = GAS_PFF + GAS_PFF_STRIDE * pff;
+    for (uint32_t at = base; at < base + GAS_PFF_STRIDE; at += 8) gas_put(sw, at, 8, 0);
+}
+
 /* Lists the made ports anew behind the others; windows nobody has any more read as zero. */
 static void renumber(struct node_switch *sw) {
     uint32_t before = sw->port_count;
@@ -141,7 +147,7 @@ static void renumber(struct node_switch *sw) {
         uint32_t k = sw->port_count++;
         sw->by_pff[k] = port;
         port->pff = (uint8_t)k;
-        memset(sw->image + GAS_PFF + GAS_PFF_STRIDE * k, 0, GAS_PFF_STRIDE);
+        clear_window(sw, k);
         memset(port->writable, 0, sizeof port->writable);
         memset(port->clearable, 0, sizeof port->clearable);
         memset(&port->space, 0, sizeof port->space);
@@ -150,7 +156,7 @@ static void renumber(struct node_switch *sw) {
         gas_put(sw, GAS_PFF_PORT + k, 1, id);
     }
     for (uint32_t k = sw->port_count; k < before; k++) {
-        memset(sw->image + GAS_PFF + GAS_PFF_STRIDE * k, 0, GAS_PFF_STRIDE);
+        clear_window(sw, k);
         gas_put(sw, GAS_PFF_PORT + k, 1, 0xFF);
         sw->by_pff[k] = NULL;
     }
