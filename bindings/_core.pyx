@@ -5,6 +5,7 @@ import errno
 import operator
 import os
 import threading
+import weakref
 
 import numpy as np
 
@@ -46,9 +47,13 @@ include "index.pxi"
 include "request.pxi"
 include "bar.pxi"
 include "switch.pxi"
+include "events.pxi"
+include "counters.pxi"
 include "gfms.pxi"
 include "functions.pxi"
+include "firmware.pxi"
 include "emulator.pxi"
+include "ethernet.pxi"
 
 
 def layout() -> int:

@@ -39,6 +39,8 @@ static void step(struct fab_node *node, uint64_t ns) {
     for (uint32_t k = 0; k < node->config.switches; k++) {
         struct fab_bar_page *page = node->switches[k].page;
         fab_store_relaxed(&page->steps, page->steps + 1);
+        evcounter_check(&node->switches[k]);
+        reset_step(&node->switches[k], ns);
     }
 }
 
@@ -66,6 +68,15 @@ int fab_node_set_step(fab_node *node, double step_s) {
     if (!(step_s >= 1e-9 && step_s <= MAX_ADVANCE_S)) return -EINVAL;
     pthread_mutex_lock(&node->lock);
     node->step_ns = (uint64_t)llround(step_s * NS_PER_S);
+    pthread_mutex_unlock(&node->lock);
+    return 0;
+}
+
+int fab_node_set_mode(fab_node *node, int mode) {
+    if (mode != FAB_TRAFFIC_FLUID && mode != FAB_TRAFFIC_TLP) return -EINVAL;
+    pthread_mutex_lock(&node->lock);
+    traffic_set_mode(node->traffic, mode);
+    wiring_after_step(node); /* what was under way may have arrived */
     pthread_mutex_unlock(&node->lock);
     return 0;
 }

@@ -66,6 +66,7 @@ static int port_fits(const struct fab_node_config *c, const struct fab_node_port
 static int check(const struct fab_node_config *c, const struct fab_node_port *ports) {
     if (c->switches < 1 || c->switches > FAB_MAX_SWITCHES || c->ports < 1) return -EINVAL;
     if (c->ports > c->switches * FAB_MAX_PORTS) return -EINVAL;
+    if (c->secure_state > FAB_SECURE_SECURED) return -EINVAL;
     if (!power_of_two_payload(c->mps) || !power_of_two_payload(c->mrrs)) return -EINVAL;
     for (uint32_t k = 0; k < c->switches; k++) {
         enum fab_family family;

@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "fabcore.h"
+#include "firmware.h"
 #include "regs.h"
 #include "traffic.h"
 
@@ -30,7 +31,7 @@ struct space {
     uint16_t ext_tail;
 };
 
-/* One arbitration table and its Virtual Channel registers: a switch port's or a module's MFVC. */
+/* Virtual Channel registers and their arbitration tables: a switch port's or a module's MFVC. */
 struct vc {
     uint16_t cap;        /* offset of the capability, 0 = none; constant */
     uint16_t table;      /* offset of the table, 0 = fixed arbitration only; constant */
@@ -38,8 +39,21 @@ struct vc {
     uint8_t entry_bits;  /* 8 (ports) or 4 (function groups); constant */
     uint8_t scheme;      /* VC_ARB_* in force */
     uint8_t loaded[256]; /* the table in force, as its bytes were written */
-    uint32_t stuck;      /* loads that will never finish */
-    uint32_t torn;       /* table writes that will be lost */
+    uint8_t channels;    /* a port has several, each with its resource; constant */
+    uint8_t vc_scheme;   /* VC_ARB_* among channels in force */
+    uint8_t vc_loaded[32];
+    uint32_t stuck; /* loads that will never finish */
+    uint32_t torn;  /* table writes that will be lost */
+};
+
+/* One event counter: evcounter.c. */
+enum { EVENT_COUNTER_TYPES = 23, EVENT_COUNTER_STACKS = 10, STACK_COUNTERS = 64 };
+struct node_counter {
+    uint32_t mask;      /* ports of the stack in bits 0-7, types above */
+    uint32_t threshold; /* 0 = none */
+    uint64_t base;      /* of its sources, when it was set up or cleared */
+    uint8_t direction;  /* as it was written */
+    uint8_t reached;    /* the threshold, and the event was raised */
 };
 
 struct node_switch;
@@ -62,12 +76,16 @@ struct node_port {
     uint32_t writable[PORT_SPACE_WORDS];
     uint32_t clearable[PORT_SPACE_WORDS];
     struct vc vc;
-    uint8_t up;       /* the link is in L0 */
-    uint8_t disabled; /* by port control or Link Disable */
-    uint8_t held;     /* in hot reset until it is released */
-    uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
+    double throttle;            /* share of the link's capacity that heat leaves, 1 = all */
+    uint8_t neg_lanes, neg_gen; /* of the link as trained; 0 = as configured */
+    uint8_t up;                 /* the link is in L0 */
+    uint8_t disabled;           /* by port control or Link Disable */
+    uint8_t held;               /* in hot reset until it is released */
+    uint8_t faulted;            /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
-    uint8_t raw_bytes;      /* counters include TLP overhead */
+    uint8_t raw_bytes;    /* counters include TLP overhead */
+    uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
+    uint32_t errors[EVENT_COUNTER_TYPES]; /* so far, by type of the event counters */
     uint64_t counted[2][3]; /* egress, ingress: posted, completion, non-posted at the last clear */
 };
 
@@ -75,6 +93,7 @@ struct node_function {
     uint8_t bound;
     uint8_t logical; /* as the command that bound it said */
     uint8_t slot;    /* function slot of the logical port */
+    uint8_t traffic_class;
     struct node_port *host;
     struct fab_function_cell *cell; /* constant */
     uint32_t words[FUNCTION_SPACE_WORDS];
@@ -151,12 +170,18 @@ struct node_switch {
     struct node_port *by_id[NODE_PORT_IDS];
     uint8_t gone;
     uint8_t topology_ready; /* topo-info was started */
-    uint32_t stuck;         /* commands that will never complete */
-    uint32_t answered;      /* bytes of the last command's output */
+    uint64_t reset_in_ns;   /* a hard reset was answered and is due then; 0 = none */
+    uint32_t armed;         /* event counters with a threshold */
+    struct node_counter counters[EVENT_COUNTER_STACKS][STACK_COUNTERS];
+    uint32_t stuck;       /* commands that will never complete */
+    uint32_t interrupted; /* commands that will end as interrupted, behind the stuck ones */
+    uint32_t events_lost; /* events that will be neither marked nor told */
+    uint32_t answered;    /* bytes of the last command's output */
+    uint64_t applied;     /* queued writes taken */
+    uint64_t file;        /* inode of its shared-memory file */
     struct gfms_log gfms;
     struct gfms_dump dump;
-    uint64_t applied; /* queued writes taken */
-    uint64_t file;    /* inode of its shared-memory file */
+    struct node_firmware firmware;
 };
 
 struct fab_node {
@@ -244,8 +269,17 @@ void vc_build(struct vc *vc, struct space *s, uint32_t at, uint16_t id, unsigned
 enum { VC_OTHER = 0, VC_TAKEN = 1, VC_IN_FORCE = 2 };
 /* VC_OTHER: not one of its registers; VC_IN_FORCE: what arbitrates has changed. */
 int vc_write(struct vc *vc, struct space *s, uint32_t at, uint32_t value, unsigned bytes);
-/* Entries per class of the table in force; returns its phases, 0 = fixed. */
-unsigned vc_slots(const struct vc *vc, uint16_t *slots, size_t classes);
+/* The port (or function group) table in force, and its entries per class; returns its phases, 0 =
+ * fixed. The same of the channels. */
+unsigned vc_slots(const struct vc *vc, uint16_t *slots, uint8_t *table, size_t classes);
+unsigned vc_channel_slots(const struct vc *vc, uint16_t *slots, uint8_t *table, size_t channels);
+/* An enabled channel is pending until the link is up and its far end has enabled the same id (peer
+ * NULL: modelled as always); returns whether a pending bit changed. */
+int vc_negotiate(struct vc *vc, struct space *s, int up, const struct vc *peer,
+                 const struct space *peer_space);
+/* Id of the channel that carries a traffic class: 0 unless another enabled one, not pending, maps
+ * it. */
+uint8_t vc_of_class(const struct vc *vc, const struct space *s, unsigned class);
 
 /* ---- gas.c: the register image ---- */
 void gas_build(struct node_switch *sw);
@@ -262,8 +296,12 @@ int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
 void event_port(struct node_port *port, unsigned k);
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
 void event_global(struct node_switch *sw, unsigned k);
-/* Marks it without raising a vector; true if its interrupt is enabled. */
+/* What became of an event: FAB_FAULT_EVENT_LOST took it or the chip has none such, its interrupt is
+ * not enabled, or it is. */
+enum { EVENT_LOST = -1, EVENT_SILENT = 0, EVENT_TELLS = 1 };
+/* Marks it without raising a vector. */
 int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k);
+void event_build(struct node_switch *sw); /* headers and summaries as after power-up */
 /* True if the register is an event header, which then took the write. */
 int event_write(struct node_switch *sw, uint32_t at, uint32_t value);
 /* Tells the listeners each vector raised since the last call, once. */
@@ -288,7 +326,11 @@ struct mrpc_entry {
     uint8_t generations; /* GEN_BITs that know it; an id may have an entry for each */
     mrpc_handler run;    /* NULL ends a table */
 };
-extern const struct mrpc_entry mrpc_port_commands[], mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_status_commands[], mrpc_counter_commands[];
+extern const struct mrpc_entry mrpc_remote_commands[], mrpc_reset_commands[];
+extern const struct mrpc_entry mrpc_firmware_commands[], mrpc_flash_commands[],
+    mrpc_manufacture_commands[];
 /* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
@@ -298,6 +340,20 @@ void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian *
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);
 
+/* ---- counters.c, evcounter.c, latency.c: firmware command 0x07 ---- */
+struct node_port *counters_port(const struct node_switch *sw, unsigned id); /* or NULL */
+void counters_reset(struct node_switch *sw);
+uint32_t evcounter_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t evcounter_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void evcounter_check(struct node_switch *sw); /* raises the events of thresholds reached */
+void evcounter_reset(struct node_switch *sw);
+uint32_t latency_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t latency_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void latency_reset(struct node_switch *sw);
+
+/* ---- reset.c ---- */
+void switch_reset(struct node_switch *sw);
+void reset_step(struct node_switch *sw, uint64_t ns); /* a reset that is due */
 /* ---- partition.c: which ports a partition holds, as its registers show it ---- */
 enum { PARTITIONS = 4, PARTITION_NONE = 0xFF, LOGICAL_USP = 0, LOGICAL_VEP = 100 };
 void partition_build(struct node_switch *sw);
@@ -365,10 +421,23 @@ void wiring_function(struct fab_node *node, unsigned module, unsigned function);
 uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logical,
                      const uint16_t *pdfids, size_t n);
 uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
+void wiring_class(struct fab_node *node, unsigned module,
+                  unsigned function); /* class -> channels */
+struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
+                                 unsigned direction);
+
+/* ---- wiring_count.c: between the cells and the flows, and what ports count ---- */
 void wiring_before_step(struct fab_node *node); /* cells -> flows */
 void wiring_after_step(struct fab_node *node);  /* flows -> cells */
 /* Payload bytes so far: egress, ingress x posted, completion, non-posted. */
 void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
+/* TLPs so far, in the same order; read requests are those of the completions the other way. */
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]);
+/* Nanoseconds from a port (NULL: any) to an egress port, least and most of what passed since the
+ * last clear; of an idle switch, if nothing did; 0 = link down. `clear` starts anew behind the
+ * reading. In fluid mode an egress is watched while its latency counter is set up. */
+void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
+                    uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);
 
 /* ---- link.c: link states ---- */

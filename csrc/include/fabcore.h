@@ -22,6 +22,7 @@
 
 #include "fab_atomic.h"
 #include "fab_bar.h"
+#include "fab_events.h"
 #include "fab_index.h"
 #include "fab_inline.h"
 #include "fab_layout.h"
@@ -153,6 +154,83 @@ FAB_API int64_t fab_switch_load_function_table(fab_switch *sw, uint16_t pdfid,
                                                const uint8_t *entries, size_t phases);
 FAB_API int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *entries, size_t max);
 
+/* ---- switch: firmware and security ---- */
+
+enum { /* kinds of partitions */
+       FAB_FIRMWARE_MAP = 0,
+       FAB_FIRMWARE_KEY = 1,
+       FAB_FIRMWARE_RIOT = 2, /* Gen5 only */
+       FAB_FIRMWARE_BL2 = 3,
+       FAB_FIRMWARE_CFG = 4,
+       FAB_FIRMWARE_IMG = 5,
+       FAB_FIRMWARE_NVLOG = 6,
+       FAB_FIRMWARE_CERT = 7,  /* Gen6 only */
+       FAB_FIRMWARE_DEBUG = 8, /* Gen6 only */
+       FAB_FIRMWARE_VENDOR = 9
+};
+#define FAB_FIRMWARE_MAX 32
+struct fab_firmware_partition {
+    uint8_t kind, index; /* FAB_FIRMWARE_*; which of that kind */
+    uint8_t valid;       /* holds an image; else the fields behind read_only are 0 */
+    uint8_t active;      /* runs after the next reset */
+    uint8_t running;
+    uint8_t read_only;
+    uint8_t is_signed;
+    uint8_t pad;
+    uint32_t version; /* major << 24 | minor << 16 | build */
+    uint32_t secure_version;
+    uint32_t crc;
+    uint32_t length; /* of the image, bytes */
+    uint32_t start;  /* address in flash */
+    uint32_t size;   /* of the partition, bytes */
+    char text[16];   /* the version as the vendor prints it: 6.02 B0B0 */
+    char name[17];   /* the image's own */
+    char pad2[3];
+};
+/* Returns how many. -EOPNOTSUPP: Gen3. */
+FAB_API int fab_switch_firmware_partitions(fab_switch *sw, struct fab_firmware_partition *out,
+                                           size_t max);
+/* 1, 2: a boot loader (it stopped before an image that it cannot use), 3: the main firmware. */
+FAB_API int fab_switch_boot_phase(fab_switch *sw);
+
+enum {
+    FAB_FIRMWARE_KEEP = 1, /* do not make the image active */
+    FAB_FIRMWARE_FORCE = 2 /* take over from a download that was never finished */
+};
+/* Told after each block; not 0 = stop (-ECANCELED; the next update needs FORCE). */
+typedef int (*fab_firmware_progress)(void *context, size_t done, size_t total);
+/* Sends an image file to the partition of its kind that does not run; it runs after a reset. What
+ * runs is never touched. Refused before anything is sent: -ENOEXEC not an image, or not whole;
+ * -EXDEV one of another generation; -EFBIG larger than its partition; -EACCES read-only; -EBUSY
+ * another download is in progress. -EIO: the switch refused it or failed, *status is its download
+ * status (fab_firmware_text); -ETIMEDOUT: it did not take a block within the timeout. */
+FAB_API int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes,
+                                       uint32_t flags, fab_firmware_progress progress,
+                                       void *context, uint32_t *status);
+FAB_API const char *fab_firmware_text(uint32_t status);
+/* kinds: bits 1 << FAB_FIRMWARE_*, of KEY, RIOT, BL2, CFG, IMG: their other partition boots next.
+ * -ENOEXEC: one of those holds no image (nothing changes); -EIO: read back as before. */
+FAB_API int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds);
+
+enum {
+    FAB_SECURE_UNINITIALIZED = 0, /* unsecured, no keys */
+    FAB_SECURE_UNSECURED = 1,     /* initialised, unsecured */
+    FAB_SECURE_SECURED = 2,       /* initialised: signed images only */
+    FAB_SECURE_UNKNOWN = 0xFF     /* the firmware does not say (Gen6) */
+};
+enum { FAB_ATTESTATION_UNSUPPORTED = 0, FAB_ATTESTATION_NONE = 1, FAB_ATTESTATION_DICE = 2 };
+struct fab_security {
+    uint8_t serial[64]; /* as the firmware gives it: 4 bytes, Gen6 64 */
+    uint32_t serial_bytes;
+    uint32_t key_version; /* secure versions: an older image of that kind is not taken */
+    uint32_t riot_version, bl2_version, main_version, unlock_version;
+    uint8_t secure_state; /* FAB_SECURE_* */
+    uint8_t attestation;  /* FAB_ATTESTATION_* */
+    uint8_t debug_mode;
+    uint8_t keys;             /* how many hashes follow */
+    uint8_t key_hash[12][64]; /* of the public keys that an image may be signed with */
+};
+FAB_API int fab_switch_security(fab_switch *sw, struct fab_security *out);
 /* ---- switch: the fabric's database (GFMS), on a PAX ------------------------------------------
  * Those that fill an array return how many there are, of which at most max are stored. -EOPNOTSUPP:
  * not a PAX; -EPROTO: the answer does not fit together. */
@@ -286,6 +364,12 @@ FAB_API int64_t fab_function_records(fab_bar *const *bars, size_t n_bars,
 
 /* ---- the emulated Resource Node ------------------------------------------------------------ */
 
+/* TLP payload that a link carries, B/s per direction, as fabcore.pcie.payload_rate: gen 1..6, lanes
+ * 1..16, mps and mrrs powers of two from 128 to 4096. 0 = there is no such link. */
+enum { FAB_TRANSFER_WRITE = 0, FAB_TRANSFER_READ = 1 };
+FAB_API double fab_payload_rate(unsigned gen, unsigned lanes, uint32_t mps, uint32_t mrrs,
+                                int kind);
+
 #define FAB_MAX_SWITCHES 16
 #define FAB_MAX_PORTS 60
 
@@ -311,6 +395,8 @@ struct fab_node_config {
     uint8_t route[FAB_MAX_SWITCHES][FAB_MAX_SWITCHES];  /* [from][to] = fabric port, 0xFF none */
     struct fab_node_module modules[FAB_SWITCH_MODULES]; /* by module index */
     char name[64];
+    uint32_t secure_state; /* FAB_SECURE_*, of every switch */
+    uint32_t pad;
 };
 typedef struct fab_node fab_node;
 
@@ -327,6 +413,10 @@ FAB_API int fab_node_advance(fab_node *node, double seconds);
 FAB_API int fab_node_set_step(fab_node *node, double step_s);
 FAB_API int fab_node_set_drop(fab_node *node,
                               int drop); /* 1: load not carried in its step is dropped */
+/* How traffic is computed: by rates (the default), or one TLP after the other, which costs wall
+ * time for every TLP. What waits or is under way stays and goes on. -EINVAL: no such mode. */
+enum { FAB_TRAFFIC_FLUID = 0, FAB_TRAFFIC_TLP = 1 };
+FAB_API int fab_node_set_mode(fab_node *node, int mode);
 FAB_API int fab_node_start(
     fab_node *node); /* real time: a thread moves traffic and serves posted writes */
 FAB_API int fab_node_stop(fab_node *node);
@@ -362,6 +452,32 @@ enum {
     FAB_FAULT_SUPPLY_BACK = 23
 };
 FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count);
+
+/* The vendor's management protocol over TCP: switch k of the node on `address` + k (numeric IPv4),
+ * port FAB_ETHERNET_PORT by that protocol, 0 = any free one. One thread serves all clients until
+ * close, which comes before fab_node_close (a forked child's close leaves the parent's be). The
+ * protocol has neither authentication nor encryption: who can connect programs the switches. While
+ * a switch is gone its connections are closed and new ones rejected. -EINVAL: no numeric IPv4
+ * address; -EPERM: not a loopback address, and FAB_ETHERNET_ANYWHERE is not set; -ERANGE: address +
+ * k leaves the network; else what the system says of switch *failed's address (-EADDRINUSE,
+ * -EADDRNOTAVAIL). Nothing listens unless 0. */
+#define FAB_ETHERNET_PORT 54545
+enum { FAB_ETHERNET_ANYWHERE = 1 };
+struct fab_ethernet_counters {
+    uint64_t connections; /* taken so far */
+    uint64_t open;        /* now */
+    uint64_t refused;     /* opens rejected, connections without room */
+    uint64_t malformed;   /* closed because of what they sent */
+    uint64_t commands;    /* requests served */
+    uint64_t events;      /* pushed to event channels */
+};
+typedef struct fab_ethernet fab_ethernet;
+FAB_API int fab_ethernet_open(fab_node *node, const char *address, uint16_t port, unsigned flags,
+                              fab_ethernet **out, size_t *failed);
+FAB_API void fab_ethernet_close(fab_ethernet *e);
+FAB_API int fab_ethernet_port(const fab_ethernet *e, size_t sw); /* -ENOENT: no such switch */
+/* From any thread. */
+FAB_API void fab_ethernet_counters(const fab_ethernet *e, struct fab_ethernet_counters *out);
 
 #ifdef __cplusplus
 }

@@ -104,6 +104,11 @@ enum {
 };
 #define PFF_NONE UINT32_C(0xFFFFFFFF)
 enum { EVENT_OCCURRED = 1, EVENT_EN_LOG = 2, EVENT_EN_CLI = 4, EVENT_EN_IRQ = 8, EVENT_FATAL = 16 };
+#define EVENT_ENABLES (EVENT_EN_LOG | EVENT_EN_CLI | EVENT_EN_IRQ | EVENT_FATAL)
+#define EVENT_COUNT_SHIFT 5 /* 8 bits */
+#define EVENT_COUNT_MASK (0xFFu << EVENT_COUNT_SHIFT)
+#define EVENT_NOT_SUPPORTED (UINT32_C(1) << 31)
+#define EVENT_DATA_WORDS 5 /* behind the header */
 
 enum { MRPC_IN_PROGRESS = 1, MRPC_DONE = 2, MRPC_ERROR = 0xFF, MRPC_INTERRUPTED = 0x100 };
 #define MRPC_PAX_SHIFT 18
@@ -114,7 +119,10 @@ enum {
     MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,
+    MRPC_RESET = 0x1B,       /* u32 0 */
     MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
+    MRPC_GAS_READ = 0x29,    /* u32 offset, u32 bytes <= 512 -> bytes */
+    MRPC_GAS_WRITE = 0x34,   /* u32 offset, u32 bytes <= 1016, data */
     MRPC_ECHO = 0x41,        /* u32 -> ~u32 */
     MRPC_PAX_ID = 0x81,
     MRPC_TOPOLOGY = 0x82,    /* sub 1 start, 2 status, 5 data, 4 finish */
@@ -129,7 +137,12 @@ enum {
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */
 enum {
-    COUNTERS_GET = 1, /* of MRPC_PORT_COUNTERS */
+    COUNTERS_SETUP_EVENT = 0, /* of MRPC_PORT_COUNTERS */
+    COUNTERS_GET = 1,
+    COUNTERS_EVENT = 2,
+    COUNTERS_EVENT_SETUP = 3,
+    COUNTERS_SETUP_LATENCY = 4,
+    COUNTERS_LATENCY = 6,
     COUNTERS_SET_TYPE = 12,
     TOPOLOGY_START = 1, /* of MRPC_TOPOLOGY */
     TOPOLOGY_STATUS = 2,
@@ -155,7 +168,9 @@ enum {
     MRPC_ERR_PARAMETER = 0x64006,
     MRPC_ERR_STATE = 0x64007,
     MRPC_ERR_DENIED = 0x64010,
-    MRPC_ERR_PORT = 0x100002
+    MRPC_ERR_STACK = 0x100001,
+    MRPC_ERR_PORT = 0x100002,
+    MRPC_ERR_EVENT = 0x100003
 };
 #define LTSSM_L0 0x0103     /* minor << 8 | major as the tool prints it: L0 (L0) */
 #define LTSSM_DETECT 0x0000 /* Detect (INACTIVE) */
@@ -180,11 +195,16 @@ enum {
     VC_STATUS = 0x0E,  /* u16 */
     VC0_CAP = 0x10,
     VC0_CONTROL = 0x14,
-    VC0_STATUS = 0x1A,             /* u16 */
-    VC_LOAD_PORT_TABLE = 1 << 16,  /* in VC0_CONTROL, reads 0 */
-    VC_SELECT_SHIFT = 17,          /* in VC0_CONTROL, 3 bits */
-    VC_PORT_TABLE_STATUS = 1 << 0, /* in VC0_STATUS */
-    VC_ARB_FIXED = 0,              /* bit numbers in VC0_CAP[7:0] = values of the select field */
+    VC0_STATUS = 0x1A,                  /* u16 */
+    VC_LOAD_PORT_TABLE = 1 << 16,       /* in VC0_CONTROL, reads 0 */
+    VC_SELECT_SHIFT = 17,               /* in VC0_CONTROL, 3 bits */
+    VC_PORT_TABLE_STATUS = 1 << 0,      /* in VC0_STATUS; the VC arbitration table's in VC_STATUS */
+    VC_NEGOTIATION_PENDING = 1 << 1,    /* in VCn status */
+    VC_ID_SHIFT = 24,                   /* in VCn control, 3 bits */
+    VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */
+    VC_ARBITRATION_SHIFT = 1,           /* in VC_CONTROL, 3 bits */
+    VC_ARBITRATION_MASK = 7 << 1,
+    VC_ARB_FIXED = 0, /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
     VC_ARB_WRR128 = 3,
