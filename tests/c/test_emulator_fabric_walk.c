@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "gfms_client.h"
 
-enum { STEPS = 10000, CHECK_EVERY = 20 };
+enum { STEPS = 4000, CHECK_EVERY = 20 };
 
 static uint64_t seed = 1;
 
