@@ -358,6 +358,10 @@ uint32_t bind_slots(const struct fab_node *node, const struct node_port *host, u
 int bind_in_use(const struct node_port *port); /* functions are bound at it: a module's, a host's */
 uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x84 */
 
+/* ---- mrpc_fabric.c ---- */
+/* Dumps, events and partitions as after power-on; the division of stacks stays (modelled). */
+void fabric_reset(struct node_switch *sw);
+
 /* ---- bifurcation.c, port_config.c, topology.c, gfms_dump.c: firmware commands ---- */
 int bifurcation_prepare(struct fab_node *node); /* at creation; 0 or -ENOMEM */
 uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *out);

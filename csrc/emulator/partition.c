@@ -72,7 +72,9 @@ void partition_build(struct node_switch *sw) {
     for (uint32_t k = 0; k < sw->port_count; k++) {
         struct node_port *port = sw->by_pff[k];
         port->partition = 0;
-        if (port->cfg.kind == FAB_PORT_HOST && !usp++)
+        if (port->made)
+            port->partition = port->logical = PARTITION_NONE;
+        else if (port->cfg.kind == FAB_PORT_HOST && !usp++)
             port->logical = LOGICAL_USP;
         else if (port->cfg.kind == FAB_PORT_MANAGEMENT && !vep++)
             port->logical = LOGICAL_VEP;

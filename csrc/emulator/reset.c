@@ -1,7 +1,8 @@
 /* A reset of the whole chip: it answers first, and then forgets everything that was written to it.
  *
  * modelled: mailbox with DMA address and enable, event headers with their enables, counters, config
- * spaces with arbitration tables, a topology dump under way; every link goes down and trains again.
+ * spaces with arbitration tables, a topology or database dump under way, the log of fabric events,
+ * ports bound to other partitions than at start; every link goes down and trains again.
  * That is what a reset does to hardware, so a driver that is not told has to be bound anew. What
  * stays is not this chip's: bindings are the fabric manager's, which knows them from its database.
  */
@@ -29,6 +30,7 @@ void switch_reset(struct node_switch *sw) {
     counters_reset(sw);
     event_build(sw);
     sw->topology_ready = 0;
+    fabric_reset(sw);
     firmware_boot(sw);
     for (uint32_t k = 0; k < sw->port_count; k++) port_space_reset(sw->by_pff[k], RESET_COLD);
     event_global(sw, GLOBAL_SYS_RESET);

@@ -37,7 +37,16 @@ static void test_a_stack_is_divided_and_joined_again(void) {
     CHECK_EQ(ask(node, 0, 0x88, show, 4, reply, 4), 0);
     CHECK_EQ(reply[0], 0);
     /* another stack's port comes behind; the first stack's go and it moves up */
+    uint8_t events[1024], want[4] = {1, 0, 128, 0}, clear[4] = {0};
+    CHECK_EQ(ask(node, 0, 0x89, clear, 4, NULL, 0), 0);
     CHECK_EQ(bifurcate(node, 0, 1, 1, 0x00040004), 0);
+    CHECK_EQ(ask(node, 0, 0x89, want, 4, events, 1024), 0);
+    unsigned last = 4 + 2 * (8 + 12); /* the device goes and comes, then the database changes */
+    CHECK_EQ(u16(events), 5);
+    CHECK_EQ(events[6], 3);
+    CHECK_EQ(events[4 + 8 + 12 + 2], 2);
+    CHECK_EQ(events[last + 2], 8);
+    CHECK_EQ(events[last + 5], 8); /* port 8's stack */
     CHECK_EQ(window(node, 0, 12), 0x134000 + 0x9000);
     CHECK_EQ(bifurcate(node, 0, 1, 0, 0x8), 0);
     CHECK_EQ(window(node, 0, 12), 0x134000 + 0x7000);
