@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#define VC_ENABLE (UINT32_C(1) << 31) /* in VC0_CONTROL */
+
 /* GAS: BAR0 */
 enum {
     GAS_MRPC_IN = 0x0,
@@ -69,7 +71,9 @@ enum {
     MRPC_GFMS_BIND = 0x84,   /* sub 1 bind, 2 unbind */
     MRPC_PORT_CONFIG = 0x88, /* sub 1 show */
     MRPC_PORT_CONTROL = 0x8D,
-    MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
+    MRPC_FUNCTION_ACCESS = 0x8E,   /* config space of a module's function */
+    MRPC_STACK_BIFURCATION = 0x0B, /* sub 0 get, 1 set: {sub, stack, 0, 0, u32 code} both ways */
+    MRPC_PORT_BIND = 0x0C,         /* sub 0 bind, 1 unbind, 2 info */
     MRPC_PING = 0x100
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */
@@ -112,6 +116,24 @@ enum {
     EXT_CAP_SRIOV = 0x0010,
     CAP_PCIE = 0x10
 };
+enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CONTROL = 0x06 }; /* both u16 */
+/* PCI Express capability */
+enum {
+    PCIE_FLAGS = 0x02, /* u16, [7:4] port type */
+    PCIE_TYPE_ROOT = 4,
+    PCIE_TYPE_UPSTREAM = 5,
+    PCIE_TYPE_DOWNSTREAM = 6,
+    PCIE_LINK_CAP = 0x0C,
+    PCIE_LINK_CONTROL = 0x10,  /* u16 */
+    PCIE_LINK_STATUS = 0x12,   /* u16 */
+    PCIE_LINK_CAP2 = 0x2C,     /* [7:1] supported speeds */
+    PCIE_LINK_CONTROL2 = 0x30, /* u16, [3:0] target speed */
+    LINK_CAP_TELLS_ACTIVE = 1 << 20,
+    LINK_DISABLE = 1 << 4,
+    LINK_RETRAIN = 1 << 5,
+    LINK_TRAINING = 1 << 11,
+    LINK_ACTIVE = 1 << 13
+};
 enum {
     VC_CAP1 = 0x04,
     VC_CAP2 = 0x08,
@@ -123,6 +145,11 @@ enum {
     VC_LOAD_PORT_TABLE = 1 << 16,  /* in VC0_CONTROL, reads 0 */
     VC_SELECT_SHIFT = 17,          /* in VC0_CONTROL, 3 bits */
     VC_PORT_TABLE_STATUS = 1 << 0, /* in VC0_STATUS */
+    VC_STRIDE = 12,                /* from one channel's registers to the next one's */
+    VC_LOAD_TABLE = 1 << 0,        /* in VC_CONTROL, reads 0 */
+    VC_TABLE_SELECT_SHIFT = 1,     /* in VC_CONTROL, 3 bits */
+    VC_NEGOTIATING = 1 << 1,       /* in VC0_STATUS */
+    VC_ID_SHIFT = 24,              /* in VC0_CONTROL, 3 bits */
     VC_ARB_FIXED = 0,              /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
