@@ -32,7 +32,7 @@ static int code_of(uint8_t lanes) {
 static int ask(fab_switch *sw, uint8_t sub, uint8_t stack, uint32_t *code) {
     uint8_t in[8] = {sub, stack}, out[8];
     memcpy(in + 4, code, sizeof *code);
-    int rc = fab_switch_command(sw, MRPC_STACK_BIFURCATION, in, sizeof in, out, sizeof out);
+    int rc = fab_switch_command(sw, MRPC_STACK_BIF, in, sizeof in, out, sizeof out);
     if (rc == 0) memcpy(code, out + 4, sizeof *code);
     return rc;
 }
