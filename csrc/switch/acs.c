@@ -15,10 +15,9 @@ enum {
     NEVER = FAB_ACS_EGRESS_CONTROL | FAB_ACS_DIRECT_TRANSLATED
 };
 
-int fab_switch_isolate(fab_switch *sw, uint32_t where) {
+static int isolate(fab_switch *sw, uint32_t where) {
     struct fab_space space;
     uint32_t offered;
-    size_t mark;
     int rc = fab_space_at(sw, where, &space);
     if (rc < 0) return rc;
     uint32_t want = space.pdfid < 0 ? OF_PORT : OF_FUNCTION;
@@ -27,10 +26,14 @@ int fab_switch_isolate(fab_switch *sw, uint32_t where) {
     if (at == 0) return (int)want;
     rc = fab_space_get(&space, (uint32_t)at + ACS_CAP, 2, &offered);
     if (rc == 0 && offered == UINT16_MAX) rc = fab_space_gone(&space, 0);
-    if (rc == 0) rc = fab_undo_begin(sw, 1, &mark);
     if (rc < 0) return rc;
     uint32_t mask = (want | NEVER) & offered;
     rc = fab_space_set(&space, (uint32_t)at + ACS_CONTROL, 2, mask, want & offered);
-    rc = fab_undo_end(sw, mark, rc);
     return rc < 0 ? rc : (int)(want & ~offered);
+}
+
+int fab_switch_isolate(fab_switch *sw, uint32_t where) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, isolate(sw, where));
 }

@@ -88,17 +88,20 @@ static int bifurcation_back(struct fab_step *step) {
     return put(step->sw, step->bifurcation.stack, step->bifurcation.code);
 }
 
-int fab_switch_bifurcation_set(fab_switch *sw, uint8_t stack,
-                               const uint8_t widths[FAB_STACK_PORTS]) {
+static int set(fab_switch *sw, uint8_t stack, const uint8_t widths[FAB_STACK_PORTS]) {
     uint32_t want, old;
-    size_t mark;
     int rc = encode(widths, &want);
     if (rc == 0) rc = get(sw, stack, &old);
-    if (rc == 0) rc = fab_undo_begin(sw, 1, &mark);
-    if (rc < 0) return rc;
-    if (old == want) return fab_undo_end(sw, mark, 0);
+    if (rc < 0 || old == want) return rc;
     struct fab_step *step = fab_undo_note(sw, bifurcation_back);
     step->bifurcation.stack = stack;
     step->bifurcation.code = old;
-    return fab_undo_end(sw, mark, put(sw, stack, want));
+    return put(sw, stack, want);
+}
+
+int fab_switch_bifurcation_set(fab_switch *sw, uint8_t stack,
+                               const uint8_t widths[FAB_STACK_PORTS]) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, set(sw, stack, widths));
 }

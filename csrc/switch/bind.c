@@ -79,16 +79,14 @@ int fab_switch_port_bindings(fab_switch *sw, struct fab_port_binding *out, size_
     return info(sw, ALL_PORTS, out, max);
 }
 
-/* Until the firmware has done with a port that it has taken on; whether it then is as wanted. */
-static int wait_settled(fab_switch *sw, uint8_t phys, bool bound) {
+/* What became of a port, once the firmware has done with it. */
+static int settled(fab_switch *sw, uint8_t phys, struct fab_port_binding *now) {
     struct fab_wait wait = {.limit_ns = sw->timeout_ns, .sw = sw};
     for (;;) {
-        struct fab_port_binding now;
-        int rc = info(sw, phys, &now, 1);
+        int rc = info(sw, phys, now, 1);
         if (rc < 0) return rc;
-        if (rc != 1 || now.phys != phys) return fab_switch_gone(sw, -EPROTO);
-        if (now.state == STATE_FAILED) return -EIO;
-        if (now.state != STATE_IN_PROGRESS) return now.bound == bound ? 0 : -EIO;
+        if (rc != 1 || now->phys != phys) return fab_switch_gone(sw, -EPROTO);
+        if (now->state != STATE_IN_PROGRESS) return 0;
         rc = fab_wait_next(&wait);
         if (rc < 0) return rc;
     }
@@ -97,38 +95,35 @@ static int wait_settled(fab_switch *sw, uint8_t phys, bool bound) {
 static int send(fab_switch *sw, uint8_t partition, uint8_t logical, uint8_t phys, bool bind) {
     uint8_t in[4] = {bind ? PORT_BIND : PORT_UNBIND, partition, logical, bind ? phys : OPTION};
     uint8_t out[4];
+    struct fab_port_binding now;
     int rc = fab_switch_command(sw, MRPC_PORT_BIND, in, sizeof in, out, sizeof out);
-    return rc < 0 ? rc : wait_settled(sw, phys, bind);
+    if (rc == 0) rc = settled(sw, phys, &now);
+    if (rc < 0) return rc;
+    return now.bound == bind && now.state != STATE_FAILED ? 0 : -EIO;
 }
 
-/* What happened is asked: a bind that failed late may have left either state. */
+/* What happened is asked: a command that failed late may have left either state. */
 static int port_back(struct fab_step *step) {
-    int rc = wait_settled(step->sw, step->port.phys, step->port.bound);
-    if (rc != -EIO) return rc;
+    struct fab_port_binding now;
+    int rc = settled(step->sw, step->port.phys, &now);
+    if (rc < 0 || now.bound == step->port.bound) return rc;
     return send(step->sw, step->port.partition, step->port.logical, step->port.phys,
                 step->port.bound);
 }
 
 static int run_port(fab_switch *sw, uint8_t partition, uint8_t logical, uint8_t phys, bool bind) {
-    size_t mark;
-    int rc = fab_undo_begin(sw, 1, &mark);
-    if (rc < 0) return rc;
     struct fab_step *step = fab_undo_note(sw, port_back);
     step->port.partition = partition;
     step->port.logical = logical;
     step->port.phys = phys;
     step->port.bound = !bind;
-    rc = send(sw, partition, logical, phys, bind);
+    int rc = send(sw, partition, logical, phys, bind);
     if (rc == -EREMOTEIO) fab_undo_forget(sw);
-    return fab_undo_end(sw, mark, rc);
-}
-
-int fab_switch_port_bind(fab_switch *sw, uint8_t partition, uint8_t logical, uint8_t phys) {
-    return run_port(sw, partition, logical, phys, true);
+    return rc;
 }
 
 /* Which port it is has to be known to bind it again. */
-int fab_switch_port_unbind(fab_switch *sw, uint8_t partition, uint8_t logical) {
+static int unbind_port(fab_switch *sw, uint8_t partition, uint8_t logical) {
     struct fab_port_binding all[INFO_RECORDS];
     int n = info(sw, ALL_PORTS, all, INFO_RECORDS);
     if (n < 0) return n;
@@ -136,4 +131,16 @@ int fab_switch_port_unbind(fab_switch *sw, uint8_t partition, uint8_t logical) {
         if (all[i].bound && all[i].partition == partition && all[i].logical == logical)
             return run_port(sw, partition, logical, all[i].phys, false);
     return -ENOENT;
+}
+
+int fab_switch_port_bind(fab_switch *sw, uint8_t partition, uint8_t logical, uint8_t phys) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, run_port(sw, partition, logical, phys, true));
+}
+
+int fab_switch_port_unbind(fab_switch *sw, uint8_t partition, uint8_t logical) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, unbind_port(sw, partition, logical));
 }

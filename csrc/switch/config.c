@@ -107,26 +107,25 @@ int fab_switch_config_read(fab_switch *sw, uint32_t where, uint16_t addr, uint8_
 
 /* Only the bits that the write has changed are its own to take back: the others are read-only, or
  * the device's. Where the write failed that is not known, so all of them are. */
-static int write_noted(const struct fab_space *space, uint32_t addr, uint8_t bytes,
+static int write_noted(fab_switch *sw, uint32_t where, uint32_t addr, uint8_t bytes,
                        uint32_t value) {
+    struct fab_space at, *space = &at;
     uint32_t old, now;
-    int rc = fab_space_get(space, addr, bytes, &old);
+    int rc = fab_space_at(sw, where, space);
+    if (rc == 0) rc = fab_space_get(space, addr, bytes, &old);
     if (rc < 0) return rc;
     struct fab_step *step = note_config(space, addr, bytes, ones(bytes), old);
     rc = fab_space_put(space, addr, bytes, value);
-    if (rc == 0) rc = fab_space_get(space, addr, bytes, &now);
+    if (rc < 0 || !sw->change) return rc;
+    rc = fab_space_get(space, addr, bytes, &now);
     if (rc == 0) step->config.mask = old ^ now;
     return rc;
 }
 
 int fab_switch_config_write(fab_switch *sw, uint32_t where, uint16_t addr, uint8_t bytes,
                             uint32_t value) {
-    struct fab_space space;
     size_t mark;
-    int rc = fab_space_at(sw, where, &space);
-    if (rc == 0) rc = fab_space_check(&space, addr, bytes);
-    if (rc == 0) rc = fab_undo_begin(sw, 1, &mark);
+    int rc = fab_undo_begin(sw, 1, &mark);
     if (rc < 0) return rc;
-    if (!sw->change) return fab_space_put(&space, addr, bytes, value);
-    return fab_undo_end(sw, mark, write_noted(&space, addr, bytes, value));
+    return fab_undo_end(sw, mark, write_noted(sw, where, addr, bytes, value));
 }

@@ -141,6 +141,8 @@ int fab_owner_check(fab_switch *sw);
 
 /* The firmware's record of the link of info->port: cfg_lanes, neg_lanes, up, gen, ltssm. */
 int fab_switch_link_record(fab_switch *sw, struct fab_port_info *info);
+/* Disables or enables a port by firmware: one step. */
+int fab_port_switch(fab_switch *sw, uint8_t port, uint8_t action);
 /* One command of the fabric's port control, neither checked for the owner nor noted. */
 int fab_port_action(fab_switch *sw, uint8_t port, uint8_t action, uint8_t flag);
 
@@ -201,8 +203,10 @@ bool fab_table_differs(const struct fab_table *table, const struct fab_swap *cha
 /* The handshake. 0, and `change` is the way back; or -errno, and the table is as it was, or no
  * longer `known` when even that failed. */
 int fab_table_apply(struct fab_table *table, struct fab_swap *change);
-/* One table as one operation: the number of register writes, or -errno. */
-int64_t fab_table_load(struct fab_table *table, const uint8_t *entries, size_t phases);
+/* One table as one operation, `found` being what finding it returned: the number of register
+ * writes, or -errno. */
+int64_t fab_table_load(fab_switch *sw, struct fab_table *table, int found, const uint8_t *entries,
+                       size_t phases);
 /* What is in force: its phases, at most max entries stored. */
 int fab_table_contents(struct fab_table *table, uint8_t *entries, size_t max);
 /* The way back; 0, or -errno and the table is no longer `known`. */

@@ -71,7 +71,7 @@ static int hot_reset(fab_switch *sw, uint8_t port) {
 }
 
 /* Disabling and enabling are each other's way back, where they change anything. */
-static int switch_port(fab_switch *sw, uint8_t port, uint8_t action) {
+int fab_port_switch(fab_switch *sw, uint8_t port, uint8_t action) {
     struct fab_port_info info = {.port = port};
     const uint8_t forth[4] = {action, port},
                   back[4] = {action == FAB_PORT_DISABLE ? FAB_PORT_ENABLE : FAB_PORT_DISABLE, port};
@@ -86,12 +86,12 @@ static int switch_port(fab_switch *sw, uint8_t port, uint8_t action) {
 
 int fab_switch_port_control(fab_switch *sw, uint8_t port, uint8_t action) {
     size_t mark;
-    if (action > FAB_PORT_HOT_RESET) return -EINVAL;
-    if (action == FAB_PORT_HOT_RESET && sw->change) return -EOPNOTSUPP;
     int rc = fab_undo_begin(sw, 1, &mark);
     if (rc < 0) return rc;
-    rc = action == FAB_PORT_HOT_RESET ? hot_reset(sw, port)
-         : action == FAB_PORT_RETRAIN ? fab_port_action(sw, port, action, 0)
-                                      : switch_port(sw, port, action);
+    rc = action > FAB_PORT_HOT_RESET                  ? -EINVAL
+         : action == FAB_PORT_HOT_RESET && sw->change ? -EOPNOTSUPP
+         : action == FAB_PORT_HOT_RESET               ? hot_reset(sw, port)
+         : action == FAB_PORT_RETRAIN                 ? fab_port_action(sw, port, action, 0)
+                                                      : fab_port_switch(sw, port, action);
     return fab_undo_end(sw, mark, rc);
 }

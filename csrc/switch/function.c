@@ -112,28 +112,26 @@ int fab_switch_function_probe(fab_switch *sw, uint16_t pdfid, struct fab_functio
 }
 
 /* The group first, then the switch that makes groups count: no moment with a wrong group. */
-static int set_group(const struct fab_space *function, const struct fab_space *pf, uint32_t pf_ari,
-                     uint8_t group) {
-    int ari = fab_capability_find_ext(function, EXT_CAP_ARI, 0);
-    if (ari <= 0) return ari < 0 ? ari : -EOPNOTSUPP;
-    int rc =
-        fab_space_set(function, (uint32_t)ari + ARI_CONTROL, 2, (GROUPS - 1) << ARI_CTL_GROUP_SHIFT,
-                      (uint32_t)group << ARI_CTL_GROUP_SHIFT);
-    if (rc < 0) return rc;
-    return fab_space_set(pf, pf_ari + ARI_CONTROL, 2, ARI_CTL_MFVC_GROUPS, ARI_CTL_MFVC_GROUPS);
-}
-
-int fab_switch_function_group(fab_switch *sw, uint16_t pdfid, uint8_t group) {
+static int set_group(fab_switch *sw, uint16_t pdfid, uint8_t group) {
     struct fab_function_info info;
     struct fab_space function, pf;
-    size_t mark;
     if (group >= GROUPS) return -EINVAL;
     int rc = fab_switch_function_probe(sw, pdfid, &info);
     if (rc < 0) return rc;
     if (!info.groups) return -EOPNOTSUPP;
-    rc = fab_undo_begin(sw, 2, &mark);
-    if (rc < 0) return rc;
     fab_space_function(sw, pdfid, &function);
     fab_space_function(sw, PDFID(PDFID_MODULE(pdfid), 0), &pf);
-    return fab_undo_end(sw, mark, set_group(&function, &pf, info.ari_offset, group));
+    int ari = fab_capability_find_ext(&function, EXT_CAP_ARI, 0);
+    if (ari <= 0) return ari < 0 ? ari : -EOPNOTSUPP;
+    rc = fab_space_set(&function, (uint32_t)ari + ARI_CONTROL, 2,
+                       (GROUPS - 1) << ARI_CTL_GROUP_SHIFT, (uint32_t)group << ARI_CTL_GROUP_SHIFT);
+    if (rc < 0) return rc;
+    return fab_space_set(&pf, info.ari_offset + (uint32_t)ARI_CONTROL, 2, ARI_CTL_MFVC_GROUPS,
+                         ARI_CTL_MFVC_GROUPS);
+}
+
+int fab_switch_function_group(fab_switch *sw, uint16_t pdfid, uint8_t group) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 2, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, set_group(sw, pdfid, group));
 }

@@ -111,33 +111,37 @@ static int check_speed(const struct end *end, uint8_t gen) {
 }
 
 /* The way back retrains last, when the old speed is in place again. */
-int fab_switch_link_speed(fab_switch *sw, uint8_t port, uint8_t gen, uint64_t timeout_ns) {
+static int set_speed(fab_switch *sw, uint8_t port, uint8_t gen, uint64_t timeout_ns) {
     struct end end;
     struct fab_link link;
-    size_t mark;
     int rc = find(sw, port, &end);
     if (rc == 0) rc = check_speed(&end, gen);
     if (rc == 0) rc = read_link(sw, port, &end, &link);
-    if (rc == 0) rc = fab_undo_begin(sw, 2, &mark);
-    if (rc < 0) return rc;
-    if (link.target_gen == gen && link.gen == gen && link.active) return fab_undo_end(sw, mark, 0);
+    if (rc < 0 || (link.target_gen == gen && link.gen == gen && link.active)) return rc;
     fab_undo_note(sw, retrain_back)->retrain.port = port;
     rc = fab_space_set(&end.space, end.at + PCIE_LINK_CONTROL2, 2, SPEED_MASK, gen);
     if (rc == 0) rc = retrain(sw, port, &end);
-    if (rc == 0 && !link.disabled) rc = wait_up(sw, port, &end, timeout_ns);
-    return fab_undo_end(sw, mark, rc);
+    return rc == 0 && !link.disabled ? wait_up(sw, port, &end, timeout_ns) : rc;
 }
 
-int fab_switch_link_disable(fab_switch *sw, uint8_t port, int disable) {
-    struct end end;
+int fab_switch_link_speed(fab_switch *sw, uint8_t port, uint8_t gen, uint64_t timeout_ns) {
     size_t mark;
+    int rc = fab_undo_begin(sw, 2, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, set_speed(sw, port, gen, timeout_ns));
+}
+
+static int set_disabled(fab_switch *sw, uint8_t port, bool disable) {
+    struct end end;
     int rc = find(sw, port, &end);
     if (rc < 0) return rc;
     if (!is_downstream(&end))
-        return fab_switch_port_control(sw, port, disable ? FAB_PORT_DISABLE : FAB_PORT_ENABLE);
-    rc = fab_undo_begin(sw, 1, &mark);
-    if (rc < 0) return rc;
-    rc = fab_space_set(&end.space, end.at + PCIE_LINK_CONTROL, 2, LINK_DISABLE,
-                       disable ? LINK_DISABLE : 0);
-    return fab_undo_end(sw, mark, rc);
+        return fab_port_switch(sw, port, disable ? FAB_PORT_DISABLE : FAB_PORT_ENABLE);
+    return fab_space_set(&end.space, end.at + PCIE_LINK_CONTROL, 2, LINK_DISABLE,
+                         disable ? LINK_DISABLE : 0);
+}
+
+int fab_switch_link_disable(fab_switch *sw, uint8_t port, int disable) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, set_disabled(sw, port, disable != 0));
 }

@@ -13,6 +13,7 @@
 #include "bar.h"
 #include "owner_file.h"
 
+#define LOCK_NS UINT64_C(2000000000)
 enum { OPENS = 16 /* before giving up on a name that others keep taking away */ };
 
 /* A directory that this process may write, made if it can be. In one that anybody may write, only
@@ -40,14 +41,23 @@ static int find_folder(char *out, size_t room) {
     return usable(out) ? 0 : -EACCES;
 }
 
+/* Held for microseconds; whoever is stopped right there keeps others waiting, but not for ever. */
+static int lock(int file) {
+    struct fab_wait wait = {.limit_ns = LOCK_NS};
+    while (flock(file, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) return -errno;
+        int rc = fab_wait_next(&wait);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
 /* The lock counts only while the file still has its name: its owner takes both away together. */
 static int open_named(struct owner_file *f, bool create) {
     struct stat open_one, named;
     f->file = open(f->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
     if (f->file < 0) return errno == EPERM ? -EACCES : -errno;
-    int rc = 0;
-    while (flock(f->file, LOCK_EX) < 0 && rc == 0)
-        if (errno != EINTR) rc = -errno;
+    int rc = lock(f->file);
     if (rc == 0 && fstat(f->file, &open_one) < 0) rc = -errno;
     if (rc == 0 && (stat(f->path, &named) < 0 || named.st_ino != open_one.st_ino ||
                     named.st_dev != open_one.st_dev))
@@ -68,8 +78,11 @@ int owner_file_open(fab_switch *sw, bool create, struct owner_file *out) {
     return rc;
 }
 
+/* Unlocked by hand: a mapping keeps the open file, and its lock with it, beyond close. */
 void owner_file_close(struct owner_file *f) {
-    if (f->file >= 0) close(f->file);
+    if (f->file < 0) return;
+    flock(f->file, LOCK_UN);
+    close(f->file);
     f->file = -1;
 }
 

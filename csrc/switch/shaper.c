@@ -138,21 +138,17 @@ static int shaper_back(struct fab_step *step) {
 
 /* One that failed has put itself back: only rates that are in force have a way back to note. */
 static int apply_noted(struct fab_shaper *shaper, const uint32_t rates[SHAPER_RATES]) {
-    fab_switch *sw = shaper->space.sw;
     uint32_t old[SHAPER_RATES];
-    size_t mark;
-    int rc = fab_undo_begin(sw, 1, &mark);
-    if (rc < 0) return rc;
     memcpy(old, shaper->rates, sizeof old);
-    rc = fab_shaper_apply(shaper, rates);
+    int rc = fab_shaper_apply(shaper, rates);
     if (rc == 0) {
-        struct fab_step *step = fab_undo_note(sw, shaper_back);
+        struct fab_step *step = fab_undo_note(shaper->space.sw, shaper_back);
         step->shaper.shaper = *shaper;
         memcpy(step->shaper.rates, old, sizeof old);
     } else if (!shaper->known && rc != -ENODEV) {
         rc = -ENOTRECOVERABLE;
     }
-    return fab_undo_end(sw, mark, rc);
+    return rc;
 }
 
 int fab_switch_function_shape(fab_switch *sw, uint16_t pdfid, double up_min, double down_min,
@@ -164,8 +160,12 @@ int fab_switch_function_shape(fab_switch *sw, uint16_t pdfid, double up_min, dou
                               .down_max = down_max};
     struct fab_shaper shaper;
     uint32_t rates[SHAPER_RATES];
-    int rc = fab_shaper_find(sw, pdfid, &shaper);
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    if (rc < 0) return rc;
+    rc = fab_shaper_find(sw, pdfid, &shaper);
     if (rc == 0) rc = fab_shaper_units(&shaper, &shape, rates);
     if (rc == 0) rc = fab_shaper_read(&shaper);
-    return rc < 0 ? rc : apply_noted(&shaper, rates);
+    if (rc == 0) rc = apply_noted(&shaper, rates);
+    return fab_undo_end(sw, mark, rc);
 }

@@ -204,10 +204,7 @@ static int table_back(struct fab_step *step) {
 
 /* A table that failed has put itself back: only one that is in force has a way back to note. */
 static int apply_noted(struct fab_table *t, struct fab_swap *swap) {
-    size_t mark;
-    int rc = fab_undo_begin(t->space.sw, 1, &mark);
-    if (rc < 0) return rc;
-    rc = fab_table_apply(t, swap);
+    int rc = fab_table_apply(t, swap);
     if (rc == 0) {
         struct fab_step *step = fab_undo_note(t->space.sw, table_back);
         step->table.table = *t;
@@ -215,16 +212,20 @@ static int apply_noted(struct fab_table *t, struct fab_swap *swap) {
     } else if (!t->known && rc != -ENODEV) {
         rc = -ENOTRECOVERABLE;
     }
-    return fab_undo_end(t->space.sw, mark, rc);
+    return rc;
 }
 
-int64_t fab_table_load(struct fab_table *t, const uint8_t *entries, size_t phases) {
-    struct fab_swap change;
-    fab_switch *sw = t->space.sw;
+int64_t fab_table_load(fab_switch *sw, struct fab_table *t, int found, const uint8_t *entries,
+                       size_t phases) {
+    struct fab_swap swap;
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    if (rc < 0) return rc;
     uint64_t before = fab_bar_writes(sw->bar);
-    int rc = fab_table_read(t);
-    if (rc == 0) rc = fab_table_diff(t, entries, phases, &change);
-    if (rc == 0 && fab_table_differs(t, &change)) rc = apply_noted(t, &change);
+    rc = found < 0 ? found : fab_table_read(t);
+    if (rc == 0) rc = fab_table_diff(t, entries, phases, &swap);
+    if (rc == 0 && fab_table_differs(t, &swap)) rc = apply_noted(t, &swap);
+    rc = fab_undo_end(sw, mark, rc);
     return rc < 0 ? rc : (int64_t)(fab_bar_writes(sw->bar) - before);
 }
 
@@ -241,8 +242,7 @@ int fab_table_contents(struct fab_table *t, uint8_t *entries, size_t max) {
 int64_t fab_switch_load_vc_port_table(fab_switch *sw, uint32_t where, uint8_t vc,
                                       const uint8_t *entries, size_t phases) {
     struct fab_table table;
-    int rc = fab_table_find(sw, where, vc, &table);
-    return rc < 0 ? rc : fab_table_load(&table, entries, phases);
+    return fab_table_load(sw, &table, fab_table_find(sw, where, vc, &table), entries, phases);
 }
 
 int fab_switch_vc_port_table(fab_switch *sw, uint32_t where, uint8_t vc, uint8_t *entries,

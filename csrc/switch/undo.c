@@ -33,11 +33,11 @@ static int walk_back(struct fab_change *c, size_t mark, int *restored) {
 
 int fab_undo_begin(fab_switch *sw, size_t steps, size_t *mark) {
     struct fab_change *c = journal(sw);
-    int rc = fab_owner_check(sw);
-    if (rc < 0) return rc;
     if (c->error) return -ECANCELED;
     *mark = c->n;
-    return steps > c->max - c->n ? -ENOSPC : 0;
+    int rc = fab_owner_check(sw);
+    if (rc == 0 && steps > c->max - c->n) rc = -ENOSPC;
+    return rc < 0 ? fab_undo_end(sw, *mark, rc) : 0;
 }
 
 int fab_undo_end(fab_switch *sw, size_t mark, int rc) {

@@ -106,21 +106,23 @@ static int grow(const struct fab_space *space, uint32_t at, const struct fab_vc 
     return 0;
 }
 
-int fab_switch_vc_map(fab_switch *sw, uint32_t where, const struct fab_vc *wish, size_t n) {
+static int map(fab_switch *sw, uint32_t where, const struct fab_vc *wish, size_t n) {
     struct fab_vc now[FAB_MAX_VCS];
     struct fab_space space;
     uint32_t at;
-    size_t mark;
     int rc = find(sw, where, &space, &at);
     if (rc < 0) return rc;
     if (!wish || n != (size_t)rc) return -EINVAL;
     rc = check(wish, n);
     for (unsigned i = 0; i < n && rc == 0; i++) rc = read_vc(&space, at, i, &now[i]);
-    if (rc == 0) rc = fab_undo_begin(sw, 3 * n, &mark);
-    if (rc < 0) return rc;
-    rc = shrink(&space, at, now, wish, (unsigned)n);
-    if (rc == 0) rc = grow(&space, at, wish, (unsigned)n);
-    return fab_undo_end(sw, mark, rc);
+    if (rc == 0) rc = shrink(&space, at, now, wish, (unsigned)n);
+    return rc < 0 ? rc : grow(&space, at, wish, (unsigned)n);
+}
+
+int fab_switch_vc_map(fab_switch *sw, uint32_t where, const struct fab_vc *wish, size_t n) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 3 * (n < FAB_MAX_VCS ? n : FAB_MAX_VCS), &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, map(sw, where, wish, n));
 }
 
 int fab_switch_vc_wait(fab_switch *sw, uint32_t where, uint64_t timeout_ns) {
@@ -159,8 +161,7 @@ static int find_between(fab_switch *sw, uint32_t where, struct fab_table *out) {
 int64_t fab_switch_load_vc_table(fab_switch *sw, uint32_t where, const uint8_t *entries,
                                  size_t phases) {
     struct fab_table table;
-    int rc = find_between(sw, where, &table);
-    return rc < 0 ? rc : fab_table_load(&table, entries, phases);
+    return fab_table_load(sw, &table, find_between(sw, where, &table), entries, phases);
 }
 
 int fab_switch_vc_table(fab_switch *sw, uint32_t where, uint8_t *entries, size_t max) {
