@@ -5,6 +5,7 @@ import errno
 import operator
 import os
 import threading
+import time
 
 import numpy as np
 
@@ -22,7 +23,7 @@ cdef extern from "Python.h":
 
 from fabcore_c cimport *
 
-from fabcore.errors import BarError, FabricError, FirmwareError, TopologyError
+from fabcore.errors import BarError, FabricError, FirmwareError, OwnerError, TopologyError
 from fabcore.observe import RECORD
 
 
@@ -45,7 +46,13 @@ include "ring.pxi"
 include "index.pxi"
 include "request.pxi"
 include "bar.pxi"
+include "handle.pxi"
+include "tables.pxi"
+include "link.pxi"
+include "bind.pxi"
 include "switch.pxi"
+include "change.pxi"
+include "plan.pxi"
 include "functions.pxi"
 include "emulator.pxi"
 

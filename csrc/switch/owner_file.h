@@ -7,7 +7,7 @@
 struct owner_file {
     int file; /* flocked while open */
     uint64_t inode;
-    char path[160];
+    char path[512];
 };
 /* Opens and locks it; `create` makes it where there is none. 0, -ENOENT, -EACCES another user's. */
 int owner_file_open(fab_switch *sw, bool create, struct owner_file *out);

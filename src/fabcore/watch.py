@@ -74,6 +74,7 @@ class Watch:
         elif info["up"] and where in self._down:
             self._down.discard(where)
             self._events.emit("port_up", now_ns, switch=k, port=info["port"])
+            self._isolate(where, now_ns)
         changed = False
         for link in links:
             limit = min(rate, float(node.topology.capacity[link]))
@@ -81,6 +82,18 @@ class Watch:
                 node.set_capacity(link, limit)
                 changed = True
         return changed
+
+    def _isolate(self, where: tuple[int, int], now_ns: int) -> None:
+        """A module whose link was away may have been reset: what is bound there is covered anew."""
+        isolation = self._node.chassis.isolation
+        isolation.forget(where[0])
+        for vm in self._node.vms.all():
+            f = vm.function
+            if (f.switch, f.port) == where:
+                try:
+                    isolation.cover(f.switch, f.port, f.module, f.function)
+                except FabricError as error:
+                    self._events.emit("not_isolated", now_ns, vm=vm.name, error=str(error))
 
     def _reseat(self, now_ns: int) -> None:
         """Moves every VM whose path is cut to a module that still reaches its host, or says so."""
