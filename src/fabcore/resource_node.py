@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from fabcore.emulated import emulated_node
-from fabcore.errors import BarError, CapacityError, FabricError, TopologyError
+from fabcore.errors import CapacityError, FabricError, TopologyError
 from fabcore.switch import Chassis
+from fabcore.targets import targets_of
 from fabcore.topology import Topology
 from fabcore.vms import VM, VMs
 from fabcore.vms_check import check_floor
@@ -75,21 +75,7 @@ class ResourceNode(Workload):
         """
         from fabcore._core import Bar
 
-        targets = [target] if isinstance(target, str) else list(target)
-        if len(targets) == 1 and targets[0].startswith("shm:") and "/" not in targets[0]:
-            name = targets[0][4:]
-            folder = Path("/dev/shm") / name
-            files = sorted(
-                (f for f in folder.glob("*") if f.name.isdigit()), key=lambda f: int(f.name)
-            )
-            if not files:
-                raise BarError(
-                    f"{targets[0]}: no node of that name is running; "
-                    f"start one with `fabcore emulate --shm {name}`"
-                )
-            targets = [f"shm:{name}/{f.name}" for f in files]
-        if not targets:
-            raise FabricError("no target given: name one BAR per switch")
+        targets = targets_of(target)
         with contextlib.ExitStack() as opened:
             bars = [Bar.open(t) for t in targets]
             for bar in bars:
