@@ -5,6 +5,7 @@ import errno
 import operator
 import os
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -23,7 +24,7 @@ cdef extern from "Python.h":
 
 from fabcore_c cimport *
 
-from fabcore.errors import BarError, FabricError, FirmwareError, TopologyError
+from fabcore.errors import BarError, FabricError, FirmwareError, OwnerError, TopologyError
 from fabcore.observe import RECORD
 
 
@@ -46,10 +47,16 @@ include "ring.pxi"
 include "index.pxi"
 include "request.pxi"
 include "bar.pxi"
+include "handle.pxi"
+include "tables.pxi"
+include "link.pxi"
+include "bind.pxi"
 include "switch.pxi"
 include "events.pxi"
 include "counters.pxi"
 include "gfms.pxi"
+include "change.pxi"
+include "plan.pxi"
 include "functions.pxi"
 include "firmware.pxi"
 include "emulator.pxi"

@@ -17,6 +17,9 @@ _TEXT = {
     errno.EIO: "what was read back is not what was written",
     errno.EPERM: "not permitted: opened for reading only, or missing rights",
     errno.ENOTSUP: "not supported here",
+    errno.ENOTRECOVERABLE: "it failed, and putting back what it had changed failed too; look at the device before going on",
+    errno.ECANCELED: "an earlier operation of the open change failed; roll it back first",
+    errno.ENOSPC: "the open change has no room for its way back; open one with more steps",
 }
 
 
@@ -32,9 +35,12 @@ cdef int _raise(long long rc, what) except -1:
     raise FabricError(f"{what}: {_text(rc)}")
 
 
+_ENDS = {errno.ETIMEDOUT: "timeout", errno.EINTR: "interrupted", errno.EREMOTEIO: "refused"}
+
+
 cdef int _raise_mrpc(long long rc, unsigned int command, unsigned int code, what) except -1:
-    if rc == -errno.EREMOTEIO or rc == -errno.ETIMEDOUT or rc == -errno.EINTR:
-        raise FirmwareError(command, code, what if rc == -errno.EREMOTEIO else f"{what}: {_text(rc)}")
+    if -rc in _ENDS:
+        raise FirmwareError(command, code, what, _ENDS[-rc])
     if rc == -errno.ENODEV or rc == -errno.ERANGE:
         _raise_bar(rc, what)
     _raise(rc, what)

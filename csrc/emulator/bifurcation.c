@@ -105,8 +105,7 @@ static void set_width(struct node_port *port, uint8_t lanes) {
     if (lanes) space_put(&port->space, at, 4, rest | (uint32_t)lanes << 4);
     set_link(port);
     if (port->peer) set_link(port->peer);
-    if (port->cfg.lanes) link_control(port, FAB_PORT_RETRAIN, 0);
-    link_refresh(port);
+    link_anew(port);
 }
 
 static void make(struct node_switch *sw, unsigned id, uint8_t lanes) {

@@ -11,7 +11,6 @@ enum {
     DETAIL_PORT = 8,
     VEP_MANAGEMENT = 6,
     P2P_BYTES = 16,
-    ACS_CONTROL = 6,
     ACS_REQUEST_REDIRECT = 1 << 2,
     BUS_NUMBERS = 0x18
 };

@@ -78,6 +78,12 @@ void link_retrain(struct node_port *port) {
     if (lead->link.state == LINK_L0) link_enter(lead, LINK_RECOVERY);
 }
 
+void link_anew(struct node_port *port) {
+    struct node_port *lead = link_lead(port);
+    if (lead->link.state != LINK_DOWN) link_enter(lead, LINK_DETECT);
+    link_refresh(port);
+}
+
 static void disable(struct node_port *port, int off) {
     port->link.disabled = (uint8_t)off;
     if (port->cfg.kind == FAB_PORT_MODULE || port->cfg.kind == FAB_PORT_FABRIC) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bar.h"
 #include "node.h"
 
 #define DEFAULT_STEP_NS 1000000u
@@ -169,6 +170,12 @@ static int build(struct fab_node *node) {
     return rc;
 }
 
+/* So that a controller in this process and one that opens the shared files are rivals. */
+static void name_bars(struct fab_node *node, const char *shm) {
+    for (uint32_t k = 0; k < node->config.switches; k++)
+        bar_name(node->switches[k].bar, "shm", shm, k);
+}
+
 int fab_node_create(const struct fab_node_config *config, const struct fab_node_port *ports,
                     const char *shm, fab_node **out) {
     int rc = check(config, ports);
@@ -190,6 +197,7 @@ int fab_node_create(const struct fab_node_config *config, const struct fab_node_
     }
     if (!rc) rc = shm ? shm_map_files(node, shm) : shm_map_private(node);
     if (!rc) rc = build(node);
+    if (!rc && shm) name_bars(node, shm);
     if (!rc) rc = shm_reveal(node);
     if (rc < 0) {
         fab_node_close(node);

@@ -47,6 +47,9 @@ typedef struct fab_bar {
     int held[2];        /* VFIO's group and container, -1 = none */
     void *mapping;      /* what to unmap at close: NULL = the caller's memory */
     size_t mapped;
+    /* The device, by whatever way it was opened: what its owner's file is named after. Empty =
+     * memory that only this process knows. */
+    char device[96];
 } fab_bar;
 
 /* What a target names, always the first of its kind where no number is given:

@@ -256,4 +256,24 @@ FAB_STATIC_ASSERT(sizeof(struct fab_bar_page) <= FAB_PAGE_BYTES, "fits the page"
                              offsetof(struct fab_bar_page, cells)),                    \
                     struct fab_function_cell)
 
+/* ---- who owns a switch --------------------------------------------------------------------- */
+
+/* A file of the host's, mapped by whoever owns the switch or wants to. All but `lease` is written
+ * under the file's flock; `lease` is moved by compare-and-swap, by its owner without the lock. It
+ * has a layout number of its own: controllers of two builds must see each other. */
+#define FAB_OWNER_MAGIC UINT64_C(0x31524e574f424146) /* "FABOWNR1" */
+#define FAB_OWNER_NAME 48
+struct fab_owner_page {
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t pad;
+    uint64_t lease; /* the owner's number << 40 | its end in ms of CLOCK_MONOTONIC, 0 = free */
+    uint64_t pid, start;
+    uint64_t since_ns;   /* UTC */
+    uint64_t before_pid; /* from whom it was taken over, 0 = nobody */
+    char name[FAB_OWNER_NAME];
+    char before[FAB_OWNER_NAME];
+};
+#define FAB_OWNER_LAYOUT FAB_FOLD_STRUCT(UINT32_C(1), struct fab_owner_page)
+
 #endif

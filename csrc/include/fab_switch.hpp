@@ -217,6 +217,38 @@ class Switch {
         return out;
     }
 
+    /* A place is a port id, or FAB_AT_FUNCTION | pdfid. */
+    std::vector<fab_capability> capabilities(std::uint32_t where) {
+        std::vector<fab_capability> out(1024);
+        int n = fab_switch_capabilities(get(), where, out.data(), out.size());
+        out.resize(check(n, "capabilities"));
+        return out;
+    }
+    std::uint32_t config_read(std::uint32_t where, std::uint16_t addr, std::uint8_t bytes = 4) {
+        std::uint32_t value = 0;
+        check(fab_switch_config_read(get(), where, addr, bytes, &value), "config read");
+        return value;
+    }
+    void config_write(std::uint32_t where, std::uint16_t addr, std::uint32_t value,
+                      std::uint8_t bytes = 4) {
+        check(fab_switch_config_write(get(), where, addr, bytes, value), "config write");
+    }
+    fab_link link(std::uint8_t port) {
+        fab_link out{};
+        check(fab_switch_link(get(), port, &out), "link");
+        return out;
+    }
+    /* The protections (FAB_ACS_*) that the place does not offer; 0 = none is missing. */
+    unsigned isolate(std::uint32_t where) {
+        return static_cast<unsigned>(check(fab_switch_isolate(get(), where), "access control"));
+    }
+    /* True = taken over from one that is dead or whose lease ran out. */
+    bool own(const std::string &name, std::chrono::nanoseconds lease = std::chrono::seconds(10)) {
+        auto ns = static_cast<std::uint64_t>(lease.count());
+        return check(fab_switch_own(get(), name.c_str(), ns), "owner") == 1;
+    }
+    void disown() noexcept { fab_switch_disown(get()); }
+
     Bar &bar() noexcept { return switch_.get_deleter().bar; }
     fab_switch *get() const noexcept { return switch_.get(); }
 

@@ -11,6 +11,10 @@ int bar_map(const char *target, int combining, struct fab_bar *bar);
 int bar_map_vfio(const char *name, struct fab_bar *bar);
 /* Maps bytes of an open file from `at` on. */
 int bar_map_file(struct fab_bar *bar, int file, uint64_t at, size_t bytes);
+/* Says which device it is; a name too long keeps its end, where names differ. */
+void bar_name(struct fab_bar *bar, const char *kind, const char *name, unsigned long number);
+/* By a directory of sysfs, or any other file. */
+void bar_name_path(struct fab_bar *bar, const char *path);
 /* Unmaps and closes what the bar holds, the mapping first and the IOMMU's container last. */
 void bar_release(struct fab_bar *bar);
 

@@ -56,6 +56,9 @@ static int map_shm(struct fab_bar *bar, const char *name) {
     if (!n || name[0] == '.' || !*k || strspn(k, "0123456789") != strlen(k)) return -EINVAL;
     if (snprintf(path, sizeof path, "/dev/shm/%.*s/%s", (int)n, name, k) >= (int)sizeof path)
         return -ENAMETOOLONG;
+    char node[NAME_MAX + 1];
+    snprintf(node, sizeof node, "%.*s", (int)n, name);
+    bar_name(bar, "shm", node, strtoul(k, NULL, 10));
     return map_path(bar, path, 0, 0);
 }
 
@@ -84,6 +87,7 @@ static int map_uio(struct fab_bar *bar, const char *n) {
     if (rc) return rc;
     snprintf(path, sizeof path, "/sys/class/uio/uio%s/device", n);
     bar_config_open(bar, path);
+    bar_name_path(bar, path);
     snprintf(path, sizeof path, "/dev/uio%s", n);
     return map_path(bar, path, bytes - at, at); /* a map's size counts from its page's start */
 }
@@ -114,6 +118,7 @@ static int map_pci(struct fab_bar *bar, const char *folder, unsigned n, int comb
     if (combining && (!(flags & RESOURCE_PREFETCH) || access(strcat(path, "_wc"), F_OK) < 0))
         return -ENOTSUP;
     bar_config_open(bar, folder);
+    bar_name_path(bar, folder);
     if (!bar_config_answers(bar)) return -ENODEV;
     if (bar_config_sleeps(bar)) return -ENXIO;
     /* A BAR smaller than a page lies anywhere in it; the kernel maps the page. */
@@ -134,7 +139,10 @@ static int map_named(struct fab_bar *bar, const char *target, int combining) {
     const char *slash = strrchr(target, '/'), *name = slash ? slash + 1 : target;
     int n = resource_number(name), there = stat(target, &st) == 0;
     if (there && S_ISDIR(st.st_mode)) return map_pci(bar, target, 0, combining);
-    if (n < 0) return combining && there ? -ENOTSUP : map_path(bar, target, 0, 0);
+    if (n < 0) {
+        bar_name_path(bar, target);
+        return combining && there ? -ENOTSUP : map_path(bar, target, 0, 0);
+    }
     if (strlen(target) >= sizeof path) return -ENAMETOOLONG;
     combining |= strchr(name, '_') != NULL;
     return map_pci(bar, dirname(strcpy(path, target)), (unsigned)n, combining);

@@ -74,8 +74,13 @@ int bar_map_vfio(const char *name, struct fab_bar *bar) {
     char bdf[BDF_CHARS + 1];
     unsigned n, group;
     struct vfio_region_info info;
+    char path[64];
     int rc = parse(name, bdf, &n);
     if (!rc) rc = find_group(bdf, &group);
+    if (!rc) {
+        snprintf(path, sizeof path, "/sys/bus/pci/devices/%s", bdf);
+        bar_name_path(bar, path);
+    }
     if (!rc) rc = join_group(bar, group);
     if (rc) return rc;
     int device = bar->config_file = ioctl(bar->held[0], VFIO_GROUP_GET_DEVICE_FD, bdf);

@@ -1,4 +1,4 @@
-/* The fabric's management: routes, bindings of functions to hosts, control of ports. */
+/* The fabric's management: routes, control of ports. */
 #include <errno.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ enum {
 #define HOT_RESET_NS 2000000 /* held longer than the 1 ms that the specification asks for */
 
 static int topology_ready(fab_switch *sw) {
-    struct fab_wait wait = {.limit_ns = sw->timeout_ns};
+    struct fab_wait wait = {.limit_ns = sw->timeout_ns, .sw = sw};
     for (;;) {
         uint8_t in = TOPOLOGY_STATUS, out[4];
         int rc = fab_switch_command(sw, MRPC_TOPOLOGY, &in, 1, out, sizeof out);
@@ -55,30 +55,43 @@ int fab_switch_routes(fab_switch *sw, uint8_t *out, size_t max) {
     return (int)n;
 }
 
-int fab_switch_bind(fab_switch *sw, uint8_t host_switch, uint8_t host_port, uint8_t logical,
-                    uint16_t pdfid) {
-    /* sub 1, switch, port, logical, then 8 x {pdfid, next slot valid, 0} */
-    uint8_t in[36] = {1, host_switch, host_port, logical, (uint8_t)pdfid, (uint8_t)(pdfid >> 8)};
-    uint8_t out[4];
-    return fab_switch_command(sw, MRPC_GFMS_BIND, in, sizeof in, out, sizeof out);
-}
-
-int fab_switch_unbind(fab_switch *sw, uint8_t host_switch, uint8_t host_port, uint8_t logical,
-                      uint16_t pdfid) {
-    enum { OPTION = 2 }; /* what the vendor's library always sends */
-    uint8_t in[8] = {
-        2, host_switch, host_port, logical, (uint8_t)pdfid, (uint8_t)(pdfid >> 8), OPTION, 0};
-    uint8_t out;
-    return fab_switch_command(sw, MRPC_GFMS_BIND, in, sizeof in, &out, sizeof out);
-}
-
-/* A hot reset is a level, set and cleared again; the other actions act once. */
-int fab_switch_port_control(fab_switch *sw, uint8_t port, uint8_t action) {
-    if (action > FAB_PORT_HOT_RESET) return -EINVAL;
-    uint8_t in[4] = {action, port, action == FAB_PORT_HOT_RESET, 0};
-    int rc = fab_switch_command(sw, MRPC_PORT_CONTROL, in, sizeof in, NULL, 0);
-    if (rc < 0 || action != FAB_PORT_HOT_RESET) return rc;
-    fab_sleep_ns(HOT_RESET_NS);
-    in[2] = 0;
+int fab_port_action(fab_switch *sw, uint8_t port, uint8_t action, uint8_t flag) {
+    const uint8_t in[4] = {action, port, flag, 0};
     return fab_switch_command(sw, MRPC_PORT_CONTROL, in, sizeof in, NULL, 0);
+}
+
+/* A hot reset is a level, set and cleared again: cleared also when setting it seems to have failed.
+ */
+static int hot_reset(fab_switch *sw, uint8_t port) {
+    int rc = fab_port_action(sw, port, FAB_PORT_HOT_RESET, 1);
+    if (rc == -EREMOTEIO || rc == -ENODEV) return rc;
+    fab_sleep_ns(HOT_RESET_NS);
+    int cleared = fab_port_action(sw, port, FAB_PORT_HOT_RESET, 0);
+    return rc < 0 ? rc : cleared;
+}
+
+/* Disabling and enabling are each other's way back, where they change anything. */
+int fab_port_switch(fab_switch *sw, uint8_t port, uint8_t action) {
+    struct fab_port_info info = {.port = port};
+    const uint8_t forth[4] = {action, port},
+                  back[4] = {action == FAB_PORT_DISABLE ? FAB_PORT_ENABLE : FAB_PORT_DISABLE, port};
+    const struct fab_command on = {MRPC_PORT_CONTROL, forth, sizeof forth, 0},
+                             off = {MRPC_PORT_CONTROL, back, sizeof back, 0};
+    int rc = sw->change ? fab_switch_link_record(sw, &info) : 0;
+    if (rc < 0) return rc;
+    if (sw->change && (info.ltssm == LTSSM_DISABLE) == (action == FAB_PORT_DISABLE))
+        return fab_port_action(sw, port, action, 0);
+    return fab_undo_run(sw, &on, &off);
+}
+
+int fab_switch_port_control(fab_switch *sw, uint8_t port, uint8_t action) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    if (rc < 0) return rc;
+    rc = action > FAB_PORT_HOT_RESET                  ? -EINVAL
+         : action == FAB_PORT_HOT_RESET && sw->change ? -EOPNOTSUPP
+         : action == FAB_PORT_HOT_RESET               ? hot_reset(sw, port)
+         : action == FAB_PORT_RETRAIN                 ? fab_port_action(sw, port, action, 0)
+                                                      : fab_port_switch(sw, port, action);
+    return fab_undo_end(sw, mark, rc);
 }

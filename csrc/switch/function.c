@@ -32,8 +32,7 @@ int fab_switch_function_read(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint
     return 0;
 }
 
-int fab_switch_function_write(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint8_t bytes,
-                              uint32_t value) {
+int fab_function_put(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint8_t bytes, uint32_t value) {
     int rc = check_access(addr, bytes);
     if (rc < 0) return rc;
     uint8_t in[12] = {
@@ -41,6 +40,12 @@ int fab_switch_function_write(fab_switch *sw, uint16_t pdfid, uint16_t addr, uin
         bytes,        0};
     memcpy(in + 8, &value, sizeof value);
     return fab_switch_command(sw, MRPC_FUNCTION_ACCESS, in, sizeof in, NULL, 0);
+}
+
+int fab_switch_function_write(fab_switch *sw, uint16_t pdfid, uint16_t addr, uint8_t bytes,
+                              uint32_t value) {
+    int rc = check_access(addr, bytes);
+    return rc < 0 ? rc : fab_switch_config_write(sw, FAB_AT_FUNCTION | pdfid, addr, bytes, value);
 }
 
 /* Groups that the PF can be told to arbitrate between; 0 without ARI or without support in it. */
@@ -106,24 +111,8 @@ int fab_switch_function_probe(fab_switch *sw, uint16_t pdfid, struct fab_functio
     return 0;
 }
 
-/* Sets bits of a function's ARI control and reads them back; what does not take is put back. */
-static int change_ari(const struct fab_space *space, int ari, uint16_t mask, uint16_t bits) {
-    uint16_t old, now, addr = (uint16_t)(ari + ARI_CONTROL), pdfid = (uint16_t)space->pdfid;
-    int rc = fab_space_read16(space, addr, &old);
-    if (rc < 0) return rc;
-    if (old == 0xFFFF) return -ENODEV;
-    if ((old & mask) == bits) return 0;
-    uint16_t want = (uint16_t)((old & ~mask) | bits);
-    rc = fab_switch_function_write(space->sw, pdfid, addr, 2, want);
-    if (rc == 0) rc = fab_space_read16(space, addr, &now);
-    if (rc == 0 && (now & mask) == bits) return 0;
-    if (rc == 0) rc = now == 0xFFFF ? -ENODEV : -EIO;
-    fab_switch_function_write(space->sw, pdfid, addr, 2, old);
-    return rc;
-}
-
 /* The group first, then the switch that makes groups count: no moment with a wrong group. */
-int fab_switch_function_group(fab_switch *sw, uint16_t pdfid, uint8_t group) {
+static int set_group(fab_switch *sw, uint16_t pdfid, uint8_t group) {
     struct fab_function_info info;
     struct fab_space function, pf;
     if (group >= GROUPS) return -EINVAL;
@@ -134,8 +123,15 @@ int fab_switch_function_group(fab_switch *sw, uint16_t pdfid, uint8_t group) {
     fab_space_function(sw, PDFID(PDFID_MODULE(pdfid), 0), &pf);
     int ari = fab_capability_find_ext(&function, EXT_CAP_ARI, 0);
     if (ari <= 0) return ari < 0 ? ari : -EOPNOTSUPP;
-    rc = change_ari(&function, ari, (GROUPS - 1) << ARI_CTL_GROUP_SHIFT,
-                    (uint16_t)(group << ARI_CTL_GROUP_SHIFT));
+    rc = fab_space_set(&function, (uint32_t)ari + ARI_CONTROL, 2,
+                       (GROUPS - 1) << ARI_CTL_GROUP_SHIFT, (uint32_t)group << ARI_CTL_GROUP_SHIFT);
     if (rc < 0) return rc;
-    return change_ari(&pf, info.ari_offset, ARI_CTL_MFVC_GROUPS, ARI_CTL_MFVC_GROUPS);
+    return fab_space_set(&pf, info.ari_offset + (uint32_t)ARI_CONTROL, 2, ARI_CTL_MFVC_GROUPS,
+                         ARI_CTL_MFVC_GROUPS);
+}
+
+int fab_switch_function_group(fab_switch *sw, uint16_t pdfid, uint8_t group) {
+    size_t mark;
+    int rc = fab_undo_begin(sw, 2, &mark);
+    return rc < 0 ? rc : fab_undo_end(sw, mark, set_group(sw, pdfid, group));
 }

@@ -26,10 +26,10 @@ static int write_runs(const struct fab_table *t, const uint32_t *dwords, uint64_
 
 static int wait_loaded(const struct fab_table *t) {
     uint64_t limit = t->space.sw->timeout_ns;
-    struct fab_wait wait = {.limit_ns = limit < LOAD_NS ? limit : LOAD_NS};
+    struct fab_wait wait = {.limit_ns = limit < LOAD_NS ? limit : LOAD_NS, .sw = t->space.sw};
     for (;;) {
         uint16_t status;
-        int rc = fab_space_read16(&t->space, t->capability + VC0_STATUS, &status);
+        int rc = fab_space_read16(&t->space, t->status_at, &status);
         if (rc < 0) return rc;
         if (status == TABLE_STATUS_GONE) return -ENODEV;
         if (!(status & VC_PORT_TABLE_STATUS)) return 0;
@@ -41,7 +41,7 @@ static int wait_loaded(const struct fab_table *t) {
 /* What a failed comparison means: the device has gone, or it holds something else. */
 static int differs_because(const struct fab_table *t) {
     uint16_t status;
-    int rc = fab_space_read16(&t->space, t->capability + VC0_STATUS, &status);
+    int rc = fab_space_read16(&t->space, t->status_at, &status);
     if (rc < 0) return rc;
     return status == TABLE_STATUS_GONE ? -ENODEV : -EIO;
 }
@@ -54,9 +54,9 @@ static int verify(const struct fab_table *t, const uint32_t *dwords, uint64_t ma
         if (memcmp(got, dwords + at, 4 * n)) return differs_because(t);
     }
     if (!scheme) return 0;
-    int rc = fab_space_read(&t->space, t->capability + VC0_CONTROL, &control, 1);
+    int rc = fab_table_get_control(t, &control);
     if (rc < 0) return rc;
-    return fab_table_select(control) == fab_table_select(t->control) ? 0 : differs_because(t);
+    return fab_table_select(t, control) == fab_table_select(t, t->control) ? 0 : differs_because(t);
 }
 
 /* Dwords, load, wait, scheme, read back. Keeps only t->control and t->pending true on the way. */
@@ -65,14 +65,13 @@ static int put(struct fab_table *t, const uint32_t *dwords, uint64_t mask, uint3
     if (mask) t->pending = true;
     int rc = write_runs(t, dwords, mask);
     if (rc == 0 && (scheme || t->pending)) {
-        uint32_t load = t->control | VC_LOAD_PORT_TABLE;
-        rc = fab_space_write(&t->space, t->capability + VC0_CONTROL, &load, 1);
+        rc = fab_table_put_control(t, t->control | t->load);
         if (rc == 0) rc = wait_loaded(t);
     }
     if (rc < 0) return rc;
     t->pending = false;
     if (scheme) {
-        rc = fab_space_write(&t->space, t->capability + VC0_CONTROL, &control, 1);
+        rc = fab_table_put_control(t, control);
         if (rc < 0) return rc;
         t->control = control;
     }
@@ -90,7 +89,7 @@ static int put_back(struct fab_table *t, const uint32_t *dwords, uint64_t mask, 
 }
 
 /* The table takes what was written, the change what was there before. */
-static void swap_in(struct fab_table *t, struct fab_change *change, uint32_t old_control) {
+static void swap_in(struct fab_table *t, struct fab_swap *change, uint32_t old_control) {
     for (uint64_t left = change->mask; left; left &= left - 1) {
         int i = __builtin_ctzll(left);
         uint32_t dword = t->dwords[i];
@@ -100,7 +99,7 @@ static void swap_in(struct fab_table *t, struct fab_change *change, uint32_t old
     change->control = old_control;
 }
 
-int fab_table_apply(struct fab_table *t, struct fab_change *change) {
+int fab_table_apply(struct fab_table *t, struct fab_swap *change) {
     uint32_t old = t->control;
     int rc = put(t, change->dwords, change->mask, change->control, change->scheme);
     if (rc == 0)
@@ -112,7 +111,7 @@ int fab_table_apply(struct fab_table *t, struct fab_change *change) {
     return rc;
 }
 
-int fab_table_undo(struct fab_table *t, struct fab_change *change) {
+int fab_table_undo(struct fab_table *t, struct fab_swap *change) {
     uint32_t old = t->control;
     int rc = put_back(t, change->dwords, change->mask, change->control, change->scheme);
     if (rc == 0) swap_in(t, change, old);

@@ -19,7 +19,10 @@ void fab_sleep_ns(uint64_t ns) {
 }
 
 int fab_wait_next(struct fab_wait *wait) {
-    if (wait->late) return -ETIMEDOUT;
+    if (wait->late) {
+        if (wait->sw) wait->sw->failed = 0;
+        return -ETIMEDOUT;
+    }
     uint64_t now = now_ns(CLOCK_MONOTONIC);
     if (wait->looks == 0)
         wait->deadline_ns = now + wait->limit_ns < now ? UINT64_MAX : now + wait->limit_ns;
@@ -80,11 +83,16 @@ static int wait_done(fab_switch *sw, uint32_t *status) {
     }
 }
 
+static void remember(fab_switch *sw, uint32_t command, uint32_t answer) {
+    sw->failed = command;
+    sw->refusal = answer;
+}
+
 /* A command that timed out earlier does not keep the next one from being sent: the doorbell is all
  * that is left to try on a firmware that hangs. */
 int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in, size_t in_bytes,
                     void *out, size_t out_bytes, uint32_t *code) {
-    uint32_t word, status, result;
+    uint32_t word, status = 0, result;
     if (code) *code = 0;
     if (in_bytes > GAS_MRPC_BYTES || out_bytes > GAS_MRPC_BYTES || (in_bytes && !in) ||
         (out_bytes && !out))
@@ -94,14 +102,17 @@ int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in, s
     if (in_bytes) rc = fab_bar_write_block(sw->bar, GAS_MRPC_IN, in, in_bytes);
     if (rc >= 0) rc = fab_bar_write32(sw->bar, GAS_MRPC_CMD, word);
     if (rc >= 0) rc = wait_done(sw, &status);
+    if (rc == -ETIMEDOUT || rc == -EINTR) {
+        remember(sw, command, status);
+        if (code) *code = status;
+    }
     if (rc >= 0) rc = fab_bar_read32(sw->bar, GAS_MRPC_RETURN, &result);
     if (rc < 0) return rc;
     if (result == ALL_ONES) rc = fab_switch_gone(sw, 0);
     if (rc < 0) return rc;
     if (code) *code = result;
     if (status == MRPC_ERROR || result != 0) {
-        sw->failed = command;
-        sw->refusal = result;
+        remember(sw, command, result);
         return -EREMOTEIO;
     }
     if (out_bytes) rc = fab_bar_read_block(sw->bar, GAS_MRPC_OUT, out, out_bytes);

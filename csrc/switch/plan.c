@@ -14,7 +14,7 @@ enum { ROW = 256, SHAPES = 1024 /* remembered functions, a power of two */ };
 
 struct plan_target {
     struct fab_table table;
-    struct fab_change change; /* the wish, then the way back */
+    struct fab_swap change; /* the wish, then the way back */
     bool wanted;
 };
 struct plan_shape {
@@ -254,6 +254,16 @@ static uint64_t writes_so_far(const struct fab_plan *plan) {
     return sum;
 }
 
+/* Whether this call may write: its switches are still owned, and no open change would be left
+ * without the way back. */
+static int may_write(struct fab_plan *plan) {
+    for (size_t i = 0; i < plan->n_switches; i++) {
+        int rc = plan->switches[i]->change ? -EBUSY : fab_owner_check(plan->switches[i]);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
 int fab_plan_apply(fab_plan *plan, const uint8_t *tables, const uint8_t *changed,
                    const struct fab_shape *shapes, size_t n_shapes,
                    struct fab_plan_report *report) {
@@ -261,7 +271,8 @@ int fab_plan_apply(fab_plan *plan, const uint8_t *tables, const uint8_t *changed
     struct call call = {.shapes = shapes, .n_shapes = n_shapes, .failed = -1};
     uint64_t before = writes_so_far(plan);
     plan->calls++;
-    int rc = prepare(plan, tables, changed, &call);
+    int rc = may_write(plan);
+    if (rc == 0) rc = prepare(plan, tables, changed, &call);
     if (rc == 0) {
         rc = commit(plan, &call);
         if (rc < 0) roll_back(plan, &call);

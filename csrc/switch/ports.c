@@ -70,6 +70,14 @@ static void take_link(const struct link_record *links, unsigned n, struct fab_po
     }
 }
 
+int fab_switch_link_record(fab_switch *sw, struct fab_port_info *info) {
+    struct link_record links[LINK_RECORDS];
+    unsigned records = 0;
+    int rc = read_links(sw, links, &records);
+    if (rc == 0) take_link(links, records, info);
+    return rc;
+}
+
 /* A module is named by the physical slot number of its downstream port: index + 1. */
 static int module_index(const struct fab_space *space, uint8_t *index) {
     uint32_t slot;

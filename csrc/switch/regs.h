@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#define VC_ENABLE (UINT32_C(1) << 31) /* in VC0_CONTROL */
+
 /* GAS: BAR0 */
 enum {
     GAS_MRPC_IN = 0x0,
@@ -118,12 +120,12 @@ enum { MRPC_IN_PROGRESS = 1, MRPC_DONE = 2, MRPC_ERROR = 0xFF, MRPC_INTERRUPTED 
 enum {
     MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
-    MRPC_STACK_BIF = 0x0B,
-    MRPC_RESET = 0x1B,       /* u32 0 */
-    MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
-    MRPC_GAS_READ = 0x29,    /* u32 offset, u32 bytes <= 512 -> bytes */
-    MRPC_GAS_WRITE = 0x34,   /* u32 offset, u32 bytes <= 1016, data */
-    MRPC_ECHO = 0x41,        /* u32 -> ~u32 */
+    MRPC_STACK_BIF = 0x0B,     /* sub 0 get, 1 set: {sub, stack, 0, 0, u32 code} both ways */
+    MRPC_RESET = 0x1B,         /* u32 0 */
+    MRPC_LINK_STATUS = 0x1C,   /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
+    MRPC_GAS_READ = 0x29,      /* u32 offset, u32 bytes <= 512 -> bytes */
+    MRPC_GAS_WRITE = 0x34,     /* u32 offset, u32 bytes <= 1016, data */
+    MRPC_ECHO = 0x41,          /* u32 -> ~u32 */
     MRPC_PAX_ID = 0x81,
     MRPC_TOPOLOGY = 0x82,    /* sub 1 start, 2 status, 5 data, 4 finish */
     MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
@@ -188,6 +190,24 @@ enum {
     EXT_CAP_SRIOV = 0x0010,
     CAP_PCIE = 0x10
 };
+enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CONTROL = 0x06 }; /* both u16 */
+/* PCI Express capability */
+enum {
+    PCIE_FLAGS = 0x02, /* u16, [7:4] port type */
+    PCIE_TYPE_ROOT = 4,
+    PCIE_TYPE_UPSTREAM = 5,
+    PCIE_TYPE_DOWNSTREAM = 6,
+    PCIE_LINK_CAP = 0x0C,
+    PCIE_LINK_CONTROL = 0x10,  /* u16 */
+    PCIE_LINK_STATUS = 0x12,   /* u16 */
+    PCIE_LINK_CAP2 = 0x2C,     /* [7:1] supported speeds */
+    PCIE_LINK_CONTROL2 = 0x30, /* u16, [3:0] target speed */
+    LINK_CAP_TELLS_ACTIVE = 1 << 20,
+    LINK_DISABLE = 1 << 4,
+    LINK_RETRAIN = 1 << 5,
+    LINK_TRAINING = 1 << 11,
+    LINK_ACTIVE = 1 << 13
+};
 enum {
     VC_CAP1 = 0x04,
     VC_CAP2 = 0x08,
@@ -199,6 +219,7 @@ enum {
     VC_LOAD_PORT_TABLE = 1 << 16,       /* in VC0_CONTROL, reads 0 */
     VC_SELECT_SHIFT = 17,               /* in VC0_CONTROL, 3 bits */
     VC_PORT_TABLE_STATUS = 1 << 0,      /* in VC0_STATUS; the VC arbitration table's in VC_STATUS */
+    VC_STRIDE = 12,                     /* from one channel's registers to the next one's */
     VC_NEGOTIATION_PENDING = 1 << 1,    /* in VCn status */
     VC_ID_SHIFT = 24,                   /* in VCn control, 3 bits */
     VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */

@@ -132,6 +132,25 @@ int fab_shaper_apply(struct fab_shaper *s, const uint32_t rates[SHAPER_RATES]) {
     return rc;
 }
 
+static int shaper_back(struct fab_step *step) {
+    return fab_shaper_undo(&step->shaper.shaper, step->shaper.rates);
+}
+
+/* One that failed has put itself back: only rates that are in force have a way back to note. */
+static int apply_noted(struct fab_shaper *shaper, const uint32_t rates[SHAPER_RATES]) {
+    uint32_t old[SHAPER_RATES];
+    memcpy(old, shaper->rates, sizeof old);
+    int rc = fab_shaper_apply(shaper, rates);
+    if (rc == 0) {
+        struct fab_step *step = fab_undo_note(shaper->space.sw, shaper_back);
+        step->shaper.shaper = *shaper;
+        memcpy(step->shaper.rates, old, sizeof old);
+    } else if (!shaper->known && rc != -ENODEV) {
+        rc = -ENOTRECOVERABLE;
+    }
+    return rc;
+}
+
 int fab_switch_function_shape(fab_switch *sw, uint16_t pdfid, double up_min, double down_min,
                               double up_max, double down_max) {
     struct fab_shape shape = {.pdfid = pdfid,
@@ -141,8 +160,12 @@ int fab_switch_function_shape(fab_switch *sw, uint16_t pdfid, double up_min, dou
                               .down_max = down_max};
     struct fab_shaper shaper;
     uint32_t rates[SHAPER_RATES];
-    int rc = fab_shaper_find(sw, pdfid, &shaper);
+    size_t mark;
+    int rc = fab_undo_begin(sw, 1, &mark);
+    if (rc < 0) return rc;
+    rc = fab_shaper_find(sw, pdfid, &shaper);
     if (rc == 0) rc = fab_shaper_units(&shaper, &shape, rates);
     if (rc == 0) rc = fab_shaper_read(&shaper);
-    return rc < 0 ? rc : fab_shaper_apply(&shaper, rates);
+    if (rc == 0) rc = apply_noted(&shaper, rates);
+    return fab_undo_end(sw, mark, rc);
 }

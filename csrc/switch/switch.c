@@ -18,7 +18,13 @@ int fab_switch_open(fab_bar *bar, fab_switch **out) {
     rc = fab_device_decode(id, &family, &lanes);
     if (rc < 0) return rc;
     fab_switch *sw = calloc(1, sizeof *sw);
-    if (!sw) return -ENOMEM;
+    struct fab_step *steps = calloc(OPERATION_STEPS, sizeof *steps);
+    if (!sw || !steps) {
+        free(sw);
+        free(steps);
+        return -ENOMEM;
+    }
+    sw->journal = (struct fab_change){.steps = steps, .max = OPERATION_STEPS, .failed = -1};
     sw->bar = bar;
     sw->timeout_ns = DEFAULT_TIMEOUT_NS;
     sw->device_id = id;
@@ -30,6 +36,9 @@ int fab_switch_open(fab_bar *bar, fab_switch **out) {
 }
 
 void fab_switch_close(fab_switch *sw) {
+    if (!sw) return;
+    fab_switch_disown(sw);
+    free(sw->journal.steps);
     free(sw);
 }
 

@@ -9,13 +9,14 @@ from fabcore.errors import (
     CapacityError,
     FabricError,
     FirmwareError,
+    OwnerError,
     TopologyError,
     TraceError,
 )
 
 if TYPE_CHECKING:
     from fabcore import pcie, predict, solve
-    from fabcore._core import Bar, IndexRing, RequestQueue, Ring, Switch
+    from fabcore._core import Bar, Change, IndexRing, RequestQueue, Ring, Switch
     from fabcore.node import Controller, Decision, ResourceNode, TickReport
     from fabcore.observe import RECORD
     from fabcore.paths import get_include, get_library
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 # name -> module that holds it; resolved on first use so that `import fabcore` stays light.
 _HOME = {
     "Bar": "fabcore._core",
+    "Change": "fabcore._core",
     "IndexRing": "fabcore._core",
     "RequestQueue": "fabcore._core",
     "Ring": "fabcore._core",
@@ -44,11 +46,13 @@ __all__ = [
     "Bar",
     "BarError",
     "CapacityError",
+    "Change",
     "Controller",
     "Decision",
     "FabricError",
     "FirmwareError",
     "IndexRing",
+    "OwnerError",
     "RequestQueue",
     "ResourceNode",
     "Ring",

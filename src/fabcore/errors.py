@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fabcore.firmware_codes import meaning
+
 
 class FabricError(Exception):
     """Anything that fabcore refuses or fails at; the message names the culprit and the cure."""
@@ -14,15 +16,38 @@ class BarError(FabricError):
 class FirmwareError(FabricError):
     """A firmware (MRPC) command that failed.
 
-    Attributes: id, the MRPC command id (16 bits); code, the firmware's return code (32 bits),
-    or the mailbox status when the command was interrupted or never completed.
+    Attributes: id, the MRPC command id (16 bits); end, how it ended: "refused", "timeout" (it never
+    completed) or "interrupted"; code, the firmware's return code (32 bits) of one that was refused,
+    else the mailbox status (1 in progress, 0 never taken up, 0x100 interrupted).
     """
 
-    def __init__(self, id: int, code: int, detail: str = "") -> None:
+    def __init__(self, id: int, code: int, detail: str = "", end: str = "refused") -> None:
         self.id = id
         self.code = code
-        text = f"MRPC 0x{id:x} failed with code 0x{code:x}"
-        super().__init__(f"{text}: {detail}" if detail else text)
+        self.end = end
+        super().__init__(": ".join(filter(None, (_ending(id, code, end), detail))))
+
+
+def _ending(id: int, code: int, end: str) -> str:
+    if end == "timeout":
+        return f"MRPC 0x{id:x} never completed (mailbox status 0x{code:x}): the firmware hangs"
+    if end == "interrupted":
+        return f"MRPC 0x{id:x} was interrupted (mailbox status 0x{code:x}); send it again"
+    words = meaning(id, code)
+    return f"MRPC 0x{id:x} failed with code 0x{code:x}" + (f" ({words})" if words else "")
+
+
+class OwnerError(FabricError):
+    """A switch that another controller owns.
+
+    Attributes: pid, its process; name, what it calls itself; since_ns, from when on (UTC).
+    """
+
+    def __init__(self, message: str, pid: int = 0, name: str = "", since_ns: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.name = name
+        self.since_ns = since_ns
 
 
 class CapacityError(FabricError):

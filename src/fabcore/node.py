@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fabcore.admission import Admission
 from fabcore.desk import Desk
-from fabcore.errors import FabricError
+from fabcore.errors import FabricError, OwnerError
 from fabcore.events import EventLog
 from fabcore.observe import RECORD
 from fabcore.policy import Decision, Verdict, policy_of
@@ -23,6 +23,7 @@ from fabcore.predict import ProfilingEngine
 from fabcore.resource_node import ResourceNode
 from fabcore.snapshot import Looker, Snapshot
 from fabcore.solve import Division
+from fabcore.switch.guard import Place
 from fabcore.watch import Watch
 
 __all__ = ["Controller", "Decision", "ResourceNode", "TickReport"]
@@ -86,6 +87,7 @@ class Controller(Admission):
         self._watch = Watch(node, self.events)
         self._next_watch = self._next_ports = 0
         self._silent: set[int] = set()
+        self._exposed: set[Place] = set()  # places whose access control lacks something
         self._failing: dict[str, int] = {}  # stage -> failures in a row
         self._next_complaint = 0
         self._verdicts: dict[int, Verdict] = {}
@@ -95,6 +97,10 @@ class Controller(Admission):
         self.ticks = 0
         self.report = TickReport()
         self._writes, self._violation, self._infeasible = 0, 0.0, 0
+        if tables:
+            node.chassis.owner.take("fabcore.Controller")
+        for switch, pid, name in node.chassis.owner.before:
+            self.events.emit("owner_replaced", node.time_ns, switch=switch, pid=pid, name=name)
         self._fit()
 
     def _fit(self) -> None:
@@ -176,6 +182,8 @@ class Controller(Admission):
         try:
             stage(now)
         except FabricError as error:
+            if isinstance(error, OwnerError) and name not in self._failing:
+                self.events.emit("owner_lost", now, to=error.name, pid=error.pid)
             # Said at once and then once a second, with how often it has happened.
             count = self._failing.get(name, 0)
             self._failing[name] = count + 1
@@ -188,6 +196,10 @@ class Controller(Admission):
 
     def _look_around(self, now: int) -> None:
         self._watch.poll(now)
+        exposed = self.node.chassis.isolation.missing
+        for place in exposed.keys() - self._exposed:
+            self.events.emit("not_isolated", now, place=list(place), lacks=list(exposed[place]))
+        self._exposed = set(exposed)
         silent = {int(slot) for slot in self.engine.silent(now, SILENT_S)}
         for vm in self.node.vms.all() if silent != self._silent else ():
             if vm.slot in silent and vm.slot not in self._silent:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from fabcore.emulated import emulated_node
-from fabcore.errors import BarError, CapacityError, FabricError, TopologyError
+from fabcore.errors import CapacityError, FabricError, TopologyError
 from fabcore.switch import Chassis
+from fabcore.targets import targets_of
 from fabcore.topology import Topology
 from fabcore.vms import VM, VMs
 from fabcore.vms_check import check_floor
@@ -25,12 +25,18 @@ class ResourceNode(Workload):
     One thread at a time; a forked child opens its own. `close` (or a `with`) gives it back.
     """
 
-    def __init__(self, bars: list[Any], topology: Topology | None, emulator: Any = None) -> None:
+    def __init__(
+        self,
+        bars: list[Any],
+        topology: Topology | None,
+        emulator: Any = None,
+        owner: str | None = None,
+    ) -> None:
         from fabcore._core import Functions
 
         self._bars = bars
         self._emulator = emulator
-        self.chassis = Chassis(bars, topology)
+        self.chassis = Chassis(bars, topology, owner)
         self.topology = self.chassis.topology
         self.capacity = self.topology.capacity.copy()  # B/s per link, 0 while a link is down
         self._capacity: list[float] = self.capacity.tolist()  # the same, for scalar reads
@@ -61,26 +67,22 @@ class ResourceNode(Workload):
         return node
 
     @classmethod
-    def open(cls, target: str | list[str]) -> ResourceNode:
-        """A node by its BARs: one target or a list, one per switch; "shm:NAME" opens all switches."""
+    def open(cls, target: str | list[str], *, owner: str | None = "fabcore") -> ResourceNode:
+        """A node by its BARs: one target or a list, one per switch; "shm:NAME" opens all switches.
+
+        owner: the name under which this process owns the switches; OwnerError when another
+        controller does. None: does not ask, for who only looks.
+        """
         from fabcore._core import Bar
 
-        targets = [target] if isinstance(target, str) else list(target)
-        if len(targets) == 1 and targets[0].startswith("shm:") and "/" not in targets[0]:
-            name = targets[0][4:]
-            folder = Path("/dev/shm") / name
-            files = sorted(
-                (f for f in folder.glob("*") if f.name.isdigit()), key=lambda f: int(f.name)
-            )
-            if not files:
-                raise BarError(
-                    f"{targets[0]}: no node of that name is running; "
-                    f"start one with `fabcore emulate --shm {name}`"
-                )
-            targets = [f"shm:{name}/{f.name}" for f in files]
-        if not targets:
-            raise FabricError("no target given: name one BAR per switch")
-        return cls([Bar.open(t) for t in targets], None)
+        targets = targets_of(target)
+        with contextlib.ExitStack() as opened:
+            bars = [Bar.open(t) for t in targets]
+            for bar in bars:
+                opened.callback(bar.close)
+            node = cls(bars, None, owner=owner)
+            opened.pop_all()
+        return node
 
     # -- VMs ---------------------------------------------------------------------------------
 

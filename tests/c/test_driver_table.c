@@ -151,7 +151,7 @@ static void a_stuck_status_bit_times_out_and_is_undone(void) {
     CHECK_EQ(fab_switch_load_port_table(sw, PORT, entries, 128), -ETIMEDOUT);
     CHECK(in_force_is(m, old, 128));
     m->vc[PFF].stuck = 10; /* the way back does not work either: at least it is said */
-    CHECK_EQ(fab_switch_load_port_table(sw, PORT, entries, 128), -ETIMEDOUT);
+    CHECK_EQ(fab_switch_load_port_table(sw, PORT, entries, 128), -ENOTRECOVERABLE);
     CHECK_EQ(fab_switch_port_table(sw, PORT, entries, 128), -EBUSY);
     m->vc[PFF].stuck = 0;
     CHECK(fab_switch_load_port_table(sw, PORT, old, 128) > 0); /* loads although nothing differs */

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperGroup
 
-from fabcore.errors import FabricError, TraceError
+from fabcore.errors import FabricError, OwnerError, TraceError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -144,10 +144,10 @@ class Group(TyperGroup):
         try:
             result = super().main(standalone_mode=False, **given)
             sys.stdout.flush()
+        except (Failed, OwnerError) as error:  # another controller is at work: no bad input
+            return complain(error, FAILED)
         except FabricError as error:
             return complain(error, BAD_INPUT)
-        except Failed as error:
-            return complain(error, FAILED)
         except BrokenPipeError:
             _silence_stdout()
             return DONE

@@ -59,7 +59,7 @@ def run_command(
     with contextlib.ExitStack() as opened, until_stopped() as stop:
         wants = None if source == "live" else open_trace(source, vms, seed)
         if targets:
-            node = ResourceNode.open(targets[0] if len(targets) == 1 else targets)
+            node = ResourceNode.open(targets, owner="fabcore run")
         else:
             spec = Topology.default() if topology is None else Topology.load(topology)
             node = ResourceNode.emulated(spec, seed, realtime=True)

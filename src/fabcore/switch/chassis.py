@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabcore.errors import CapacityError, FabricError, FirmwareError
+from fabcore.errors import CapacityError, FabricError, FirmwareError, OwnerError
 from fabcore.switch.discover import ARBITRATION, Pdfids, discover
 from fabcore.switch.enforcement import Seat, enforcement
+from fabcore.switch.guard import Isolation, Owner
 from fabcore.switch.shapers import Shapers
 from fabcore.switch.tables import GROUPS, TARGET_PORT, Tables, find_targets
 from fabcore.topology import Direction, Topology
@@ -44,15 +46,22 @@ class Function:
 class Chassis:
     """Drivers of all switches, the functions bound through them and the tables they hold.
 
-    bars: one per switch, in order; topology: read from the switches when None.
+    bars: one per switch, in order; topology: read from the switches when None. owner: the name
+    to own all switches by, before anything else is asked of them; None = not yet (guard.Owner).
     One thread at a time; not usable after fork.
     """
 
-    def __init__(self, bars: list[Bar], topology: Topology | None = None) -> None:
+    def __init__(
+        self, bars: list[Bar], topology: Topology | None = None, owner: str | None = None
+    ) -> None:
         from fabcore._core import Plan, Switch
 
         self.bars = bars
         self.switches = [Switch(bar) for bar in bars]
+        self.owner = Owner(self.switches)
+        if owner is not None:
+            self.owner.take(owner)
+        self.isolation = Isolation(self.switches)
         self.topology = topology if topology is not None else discover(self.switches)
         self.pdfids = Pdfids(self.switches, self.topology)
         self.arbitration = self._probe_modules()
@@ -82,7 +91,8 @@ class Chassis:
     def attach(self, module: int, host: int) -> Function:
         """Binds a free function of `module` to `host`; CapacityError when none is free.
 
-        A failure leaves nothing bound and the function free.
+        Access control is set around it: peers cannot reach it but through the IOMMU. A failure
+        leaves nothing bound and the function free.
         """
         free = self._free.get(module)
         if not free:
@@ -92,12 +102,13 @@ class Chassis:
         group = int(np.argmin(self._groups[module])) if self.arbitration[module] == "mfvc" else 0
         number, logical = self._bind(module, host)
         fid = self.pdfids.of(module, number)
-        if self.arbitration[module] == "mfvc":
-            try:
+        try:
+            self.isolation.cover(mport.switch, mport.port, self.pdfids.of(module, 0), fid)
+            if self.arbitration[module] == "mfvc":
                 self.switches[mport.switch].function_group(fid, group)
-            except FabricError:
-                self.switches[hport.switch].unbind(hport.switch, hport.port, logical, fid)
-                raise
+        except FabricError:
+            self.switches[hport.switch].unbind(hport.switch, hport.port, logical, fid)
+            raise
         free.remove(number)
         self._logical.setdefault((hport.switch, hport.port), set()).add(logical)
         self._groups[module][group] += 1
@@ -177,6 +188,8 @@ class Chassis:
         )
         if rc:
             self.tables.forget()
+            if rc == -errno.ESTALE:
+                self._lost()
             what = self._name(failed)
             state = (
                 f"{back} tables and shapers put back" if back >= 0 else "putting back failed too"
@@ -184,6 +197,12 @@ class Chassis:
             raise FabricError(f"{what}: {os.strerror(-rc).lower()} ({state})")
         self.shapers.done(due)
         return writes, loaded
+
+    def _lost(self) -> NoReturn:
+        """OwnerError of the switch that another controller has taken over."""
+        for switch in self.switches:
+            switch.renew()
+        raise OwnerError("another controller has taken over a switch")
 
     def _name(self, failed: int) -> str:
         targets = self.tables.targets
@@ -201,6 +220,8 @@ class Chassis:
     def answers(self, switch: int, yes: bool) -> None:
         """A switch that has vanished gets no tables until it answers again."""
         self.tables.reachable(switch, yes)
+        if yes:
+            self.isolation.forget(switch)
 
     def restore(self, module: int, functions: dict[int, Function]) -> None:
         """Tells a module that has been reset what it was told before; functions: its own by slot.
