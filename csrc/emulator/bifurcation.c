@@ -105,7 +105,8 @@ static void set_width(struct node_port *port, uint8_t lanes) {
     if (lanes) space_put(&port->space, at, 4, rest | (uint32_t)lanes << 4);
     set_link(port);
     if (port->peer) set_link(port->peer);
-    link_anew(port);
+    if (port->cfg.lanes) link_restart(port);
+    link_refresh(port);
 }
 
 static void make(struct node_switch *sw, unsigned id, uint8_t lanes) {

@@ -78,10 +78,9 @@ void link_retrain(struct node_port *port) {
     if (lead->link.state == LINK_L0) link_enter(lead, LINK_RECOVERY);
 }
 
-void link_anew(struct node_port *port) {
+void link_restart(struct node_port *port) {
     struct node_port *lead = link_lead(port);
-    if (lead->link.state != LINK_DOWN) link_enter(lead, LINK_DETECT);
-    link_refresh(port);
+    if (lead->link.state != LINK_DOWN) link_enter(lead, LINK_RESET);
 }
 
 static void disable(struct node_port *port, int off) {
@@ -101,8 +100,7 @@ static void hot_reset(struct node_port *port, unsigned flag) {
         link_refresh(port);
         return;
     }
-    struct node_port *lead = link_lead(port);
-    if (lead->link.state != LINK_DOWN) link_enter(lead, LINK_RESET);
+    link_restart(port);
 }
 
 void link_control(struct node_port *port, unsigned action, unsigned flag) {

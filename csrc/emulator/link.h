@@ -61,8 +61,8 @@ struct node_fault {
 /* ---- link.c: causes ---- */
 void link_start(struct node_port *port);   /* at creation: up at once, without an event */
 void link_refresh(struct node_port *port); /* after any cause has changed; both ends */
+void link_restart(struct node_port *port); /* a short hot reset, then training from the start */
 void link_retrain(struct node_port *port); /* to what the limits now allow */
-void link_anew(struct node_port *port);    /* from Detect: its lanes are others now */
 void link_flap(struct node_port *port, unsigned times); /* fails now, comes back, fails ... */
 void link_control(struct node_port *port, unsigned action, unsigned flag);
 /* The one place where a changed link is told of: its event, and the fabric management's. */
