@@ -1,6 +1,6 @@
 /* Any register writes to an emulated node: it answers without a fault, and the driver that reads
  * what they left finds an error or an answer, but always an end.
- * At least 10 executions a second. */
+ * At least 2 executions a second. */
 #include <stdlib.h>
 #include <string.h>
 
