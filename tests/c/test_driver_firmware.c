@@ -170,6 +170,24 @@ static void test_a_failed_update_says_why_and_leaves_what_runs(void) {
     fab_node_close(node);
 }
 
+/* Somebody else chooses the other partition after the last block, before it is read back. */
+static int meddle(void *context, size_t done, size_t total) {
+    uint8_t toggle[8] = {2, 1}, out[1024];
+    if (done == total) CHECK_EQ(ask(context, 0, 0x007C0005, toggle, 8, out, 4), 0);
+    return 0;
+}
+
+static void test_an_image_that_is_not_active_after_all_is_told(void) {
+    uint32_t status = 0;
+    fab_node *node = make_as(0x5200, 0);
+    fab_switch *sw = open_switch(node, 0);
+    image_make(image, 5, 5, 9);
+    CHECK_EQ(fab_switch_firmware_update(sw, image, IMAGE_BYTES, 0, meddle, node, &status), -EIO);
+    CHECK_EQ(status, 0x13);
+    fab_switch_close(sw);
+    fab_node_close(node);
+}
+
 /* The loader takes images by a command of its own; the same functions use it. */
 static void test_a_switch_that_waits_in_its_loader_is_brought_back(const struct identity *as) {
     uint8_t toggle[8] = {2, 1}, out[1024];
@@ -226,6 +244,7 @@ int main(void) {
     }
     test_what_cannot_run_is_refused_before_anything_is_sent();
     test_a_failed_update_says_why_and_leaves_what_runs();
+    test_an_image_that_is_not_active_after_all_is_told();
     test_security_says_serial_state_and_keys();
     return CHECK_RESULT;
 }

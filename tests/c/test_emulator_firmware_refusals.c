@@ -111,6 +111,14 @@ static void test_a_running_partition_that_toggle_left_inactive_is_refused(void) 
     CHECK_EQ(send_image(node, 0, 0, image, IMAGE_BYTES), 0xFF10);
     CHECK_EQ(reg(node, 0, 0x2208) >> 16 & 0xFF, 1); /* what was chosen stays chosen */
     fab_node_close(node);
+    node = make_as(0x5200, 0); /* the same with an image that came before the last reset */
+    CHECK_EQ(send_image(node, 0, 0, image, IMAGE_BYTES), 0x0208);
+    boot(node, 0);
+    CHECK_EQ(ask(node, 0, 0x007C0005, toggle, 8, out, 4), 0);
+    boot(node, 0);
+    CHECK_EQ(ask(node, 0, 0x007C0005, toggle, 8, out, 4), 0);
+    CHECK_EQ(send_image(node, 0, 0, image, IMAGE_BYTES), 0xFF10);
+    fab_node_close(node);
 }
 
 static void test_lost_blocks_end_in_an_error_and_the_old_image_boots(void) {
@@ -134,6 +142,23 @@ static void test_lost_blocks_end_in_an_error_and_the_old_image_boots(void) {
         CHECK_EQ(send_image(node, 0, 0, image, IMAGE_BYTES), 0x0208); /* and it can be done again */
         fab_node_close(node);
     }
+}
+
+/* Nothing but the fault tells: the image carries no CRC. */
+static void test_a_lost_block_of_an_image_without_a_crc_is_not_overlooked(void) {
+    fab_node *node = make_as(0x5200, 0);
+    image_make(image, 5, 5, 9);
+    image_le(image + 0x54, 4, 0);
+    image_le(image + 0x270, 4, 0);
+    CHECK_EQ(send_block(node, 0, 5, 1, 0, image, IMAGE_BYTES, 0, 1008), 0x0201);
+    CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_FIRMWARE_TORN, 0, 1), 0);
+    unsigned status = 0;
+    for (uint32_t at = 1008; at < IMAGE_BYTES; at += 1008) {
+        uint32_t n = IMAGE_BYTES - at < 1008 ? IMAGE_BYTES - at : 1008;
+        status = send_block(node, 0, 5, 1, 0, image, IMAGE_BYTES, at, n);
+    }
+    CHECK_EQ(status, 0xFF04);
+    fab_node_close(node);
 }
 
 /* An image that waited is being replaced and the power fails: what ran boots again. */
@@ -191,6 +216,7 @@ int main(void) {
     test_blocks_out_of_order_and_impossible_lengths_are_refused();
     test_a_running_partition_that_toggle_left_inactive_is_refused();
     test_lost_blocks_end_in_an_error_and_the_old_image_boots();
+    test_a_lost_block_of_an_image_without_a_crc_is_not_overlooked();
     test_an_image_that_waits_is_not_booted_half_replaced();
     for (unsigned k = 0; k < IDENTITIES; k++)
         test_a_switch_without_an_image_waits_in_its_loader(&identities[k]);
