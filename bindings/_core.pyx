@@ -6,6 +6,7 @@ import operator
 import os
 import threading
 import time
+import weakref
 
 import numpy as np
 
@@ -53,8 +54,13 @@ include "bind.pxi"
 include "switch.pxi"
 include "change.pxi"
 include "plan.pxi"
+include "events.pxi"
+include "counters.pxi"
+include "gfms.pxi"
 include "functions.pxi"
+include "firmware.pxi"
 include "emulator.pxi"
+include "ethernet.pxi"
 
 
 def layout() -> int:

@@ -269,6 +269,185 @@ cdef extern from "fabcore.h" nogil:
     int fab_change_begin(fab_change *change, fab_switch *const *switches, size_t n)
     int fab_change_commit(fab_change *change, fab_change_report *report)
     int fab_change_roll_back(fab_change *change, fab_change_report *report)
+    enum: FAB_FIRMWARE_MAX
+    enum: FAB_FIRMWARE_KEEP
+    enum: FAB_FIRMWARE_FORCE
+    cdef struct fab_firmware_partition:
+        uint8_t kind
+        uint8_t index
+        uint8_t valid
+        uint8_t active
+        uint8_t running
+        uint8_t read_only
+        uint8_t is_signed
+        uint32_t version
+        uint32_t secure_version
+        uint32_t crc
+        uint32_t length
+        uint32_t start
+        uint32_t size
+        char text[16]
+        char name[17]
+    cdef struct fab_security:
+        uint8_t serial[64]
+        uint32_t serial_bytes
+        uint32_t key_version
+        uint32_t riot_version
+        uint32_t bl2_version
+        uint32_t main_version
+        uint32_t unlock_version
+        uint8_t secure_state
+        uint8_t attestation
+        uint8_t debug_mode
+        uint8_t keys
+        uint8_t key_hash[12][64]
+    ctypedef int (*fab_firmware_progress)(void *context, size_t done, size_t total) noexcept nogil
+    int fab_switch_firmware_partitions(fab_switch *sw, fab_firmware_partition *out, size_t max)
+    int fab_switch_boot_phase(fab_switch *sw)
+    int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes, uint32_t flags,
+                                   fab_firmware_progress progress, void *context, uint32_t *status)
+    const char *fab_firmware_text(uint32_t status)
+    int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds)
+    int fab_switch_security(fab_switch *sw, fab_security *out)
+
+    enum: FAB_EVENTS
+    enum: FAB_EVENT_ALL
+    enum: FAB_EVENT_LOG
+    enum: FAB_EVENT_CLI
+    enum: FAB_EVENT_IRQ
+    enum: FAB_EVENT_FATAL
+    enum: FAB_STACK_COUNTERS
+    enum: FAB_LATENCY_ALL
+    cdef struct fab_event:
+        uint8_t event
+        uint8_t index
+        uint8_t pff
+        uint8_t enabled
+        uint32_t count
+        uint32_t data[5]
+    cdef struct fab_event_counter:
+        uint8_t ports
+        uint8_t egress
+        uint32_t types
+        uint32_t threshold
+        uint32_t value
+    cdef struct fab_latency:
+        uint16_t min_ns
+        uint16_t max_ns
+    const char *fab_event_name(unsigned event)
+    int fab_switch_events(fab_switch *sw, fab_event *out, size_t max)
+    int fab_switch_event_clear(fab_switch *sw, unsigned event, unsigned index)
+    int fab_switch_event_enable(fab_switch *sw, unsigned event, unsigned index, unsigned enables,
+                                int on)
+    int fab_switch_event_counter_setup(fab_switch *sw, uint8_t stack, uint8_t counter,
+                                       const fab_event_counter *setup)
+    int fab_switch_event_counters(fab_switch *sw, uint8_t stack, uint8_t first, size_t n,
+                                  int clear, fab_event_counter *out)
+    int fab_switch_latency_setup(fab_switch *sw, const uint8_t *egress, const uint8_t *ingress,
+                                 size_t n)
+    int fab_switch_latency(fab_switch *sw, const uint8_t *egress, size_t n, int clear,
+                           fab_latency *out)
+    int fab_switch_temperature(fab_switch *sw, double *celsius, size_t max)
+    int fab_switch_gas_read(fab_switch *sw, int pax, uint32_t off, void *out, size_t n)
+    int fab_switch_gas_write(fab_switch *sw, int pax, uint32_t off, const void *data, size_t n)
+    int fab_switch_hard_reset(fab_switch *sw)
+    cdef struct fab_gfms_function:
+        uint16_t pdfid
+        uint16_t function
+        uint8_t port
+        uint8_t kind
+        uint8_t vfs
+        uint8_t bound
+        uint8_t host_switch
+        uint8_t host_port
+        uint8_t logical
+        uint8_t bars
+        uint16_t vendor
+        uint16_t device
+        uint16_t subsystem_vendor
+        uint16_t subsystem_device
+        uint32_t class_code
+        uint8_t bar_type[6]
+        uint8_t bar_log2[6]
+    cdef struct fab_gfms_host:
+        uint8_t hvd
+        uint8_t port
+        uint16_t hfid
+        uint16_t logical_ports
+        uint16_t bound
+    cdef struct fab_gfms_binding:
+        uint8_t hvd
+        uint8_t port
+        uint8_t logical
+        uint8_t slot
+        uint16_t pdfid
+    cdef struct fab_gfms_pax:
+        uint8_t pax
+        uint8_t ports
+        uint8_t hosts
+        uint16_t swfid
+        uint16_t devices
+        uint16_t functions
+        uint16_t fid[2]
+        uint16_t hfid[2]
+        uint16_t vdfid[2]
+        uint16_t pdfid[2]
+        uint64_t host_ports
+        uint64_t module_ports
+        uint64_t fabric_ports
+        uint64_t free_ports
+    cdef struct fab_gfms_event:
+        uint8_t code
+        uint8_t sw
+        uint16_t bytes
+        uint8_t data[32]
+    int fab_switch_gfms_functions(fab_switch *sw, fab_gfms_function *out, size_t max)
+    int fab_switch_gfms_hosts(fab_switch *sw, fab_gfms_host *out, size_t max)
+    int fab_switch_gfms_bindings(fab_switch *sw, fab_gfms_binding *out, size_t max)
+    int fab_switch_gfms_pax(fab_switch *sw, fab_gfms_pax *out)
+    int fab_switch_gfms_events(fab_switch *sw, fab_gfms_event *out, size_t max, uint32_t *left,
+                               int *lost)
+    int fab_switch_gfms_clear(fab_switch *sw)
+    enum: FAB_FIRMWARE_MAX
+    enum: FAB_FIRMWARE_KEEP
+    enum: FAB_FIRMWARE_FORCE
+    cdef struct fab_firmware_partition:
+        uint8_t kind
+        uint8_t index
+        uint8_t valid
+        uint8_t active
+        uint8_t running
+        uint8_t read_only
+        uint8_t is_signed
+        uint32_t version
+        uint32_t secure_version
+        uint32_t crc
+        uint32_t length
+        uint32_t start
+        uint32_t size
+        char text[16]
+        char name[17]
+    cdef struct fab_security:
+        uint8_t serial[64]
+        uint32_t serial_bytes
+        uint32_t key_version
+        uint32_t riot_version
+        uint32_t bl2_version
+        uint32_t main_version
+        uint32_t unlock_version
+        uint8_t secure_state
+        uint8_t attestation
+        uint8_t debug_mode
+        uint8_t keys
+        uint8_t key_hash[12][64]
+    ctypedef int (*fab_firmware_progress)(void *context, size_t done, size_t total) noexcept nogil
+    int fab_switch_firmware_partitions(fab_switch *sw, fab_firmware_partition *out, size_t max)
+    int fab_switch_boot_phase(fab_switch *sw)
+    int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes, uint32_t flags,
+                                   fab_firmware_progress progress, void *context, uint32_t *status)
+    const char *fab_firmware_text(uint32_t status)
+    int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds)
+    int fab_switch_security(fab_switch *sw, fab_security *out)
 
     cdef struct fab_target:
         uint8_t kind
@@ -309,6 +488,7 @@ cdef extern from "fabcore.h" nogil:
         double offered_down
         double ceiling_up
         double ceiling_down
+        uint32_t traffic_class
     cdef struct fab_function_out:
         uint64_t up_bytes
         uint64_t down_bytes
@@ -356,6 +536,7 @@ cdef extern from "fabcore.h" nogil:
         uint8_t route[16][16]
         fab_node_module modules[8]
         char name[64]
+        uint32_t secure_state
     ctypedef struct fab_node:
         pass
     int fab_node_create(const fab_node_config *config, const fab_node_port *ports,
@@ -365,11 +546,43 @@ cdef extern from "fabcore.h" nogil:
     int fab_node_advance(fab_node *node, double seconds)
     int fab_node_set_step(fab_node *node, double step_s)
     int fab_node_set_drop(fab_node *node, int drop)
+    int fab_node_set_mode(fab_node *node, int mode)
+    double fab_payload_rate(unsigned gen, unsigned lanes, uint32_t mps, uint32_t mrrs, int kind)
     int fab_node_start(fab_node *node)
     int fab_node_stop(fab_node *node)
     uint64_t fab_node_time_ns(const fab_node *node)
     int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function, uint8_t *out)
     int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count)
+    int fab_node_fault_at(fab_node *node, uint64_t at_ns, size_t sw, int fault, uint8_t port,
+                          uint32_t count)
+    uint64_t fab_node_moved_ns(fab_node *node)
+    cdef struct fab_module_state:
+        uint8_t present
+        uint8_t powered
+        uint8_t link_up
+        uint8_t neg_lanes
+        uint8_t neg_gen
+        double draw_w
+        double fan_rpm
+        double temperature_c
+        double throttle
+    int fab_node_module_state(fab_node *node, unsigned module, fab_module_state *out)
+
+    enum: FAB_ETHERNET_ANYWHERE
+    cdef struct fab_ethernet_counters_t "fab_ethernet_counters":
+        uint64_t connections
+        uint64_t open
+        uint64_t refused
+        uint64_t malformed
+        uint64_t commands
+        uint64_t events
+    ctypedef struct fab_ethernet:
+        pass
+    int fab_ethernet_open(fab_node *node, const char *address, uint16_t port, unsigned flags,
+                          fab_ethernet **out, size_t *failed)
+    void fab_ethernet_close(fab_ethernet *e)
+    int fab_ethernet_port(const fab_ethernet *e, size_t sw)
+    void fab_ethernet_counters(const fab_ethernet *e, fab_ethernet_counters_t *out)
 
 cdef extern from "fab_arrow.h" nogil:
     enum: FAB_COLUMNS_ROWS_MAX

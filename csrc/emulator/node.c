@@ -67,6 +67,7 @@ static int port_fits(const struct fab_node_config *c, const struct fab_node_port
 static int check(const struct fab_node_config *c, const struct fab_node_port *ports) {
     if (c->switches < 1 || c->switches > FAB_MAX_SWITCHES || c->ports < 1) return -EINVAL;
     if (c->ports > c->switches * FAB_MAX_PORTS) return -EINVAL;
+    if (c->secure_state > FAB_SECURE_SECURED) return -EINVAL;
     if (!power_of_two_payload(c->mps) || !power_of_two_payload(c->mrrs)) return -EINVAL;
     for (uint32_t k = 0; k < c->switches; k++) {
         enum fab_family family;
@@ -99,6 +100,8 @@ static void connect_ports(struct fab_node *node, const struct fab_node_port *por
         struct node_switch *sw = &node->switches[ports[k].sw];
         port->cfg = ports[k];
         port->sw = sw;
+        port->split = port->wired_lanes = port->cfg.lanes;
+        port->lane_rate = port->cfg.capacity / port->cfg.lanes;
         port->pff = (uint8_t)sw->port_count;
         sw->by_pff[sw->port_count++] = port;
         sw->by_id[port->cfg.port] = port;
@@ -148,6 +151,7 @@ static int build(struct fab_node *node) {
     assign_cells(node);
     int rc = wiring_create(node);
     if (rc < 0) return rc;
+    heat_start(node);
     for (unsigned m = 0; m < NODE_MODULES; m++) {
         if (!node->modules[m].port) continue;
         function_spaces_build(node, m);
@@ -155,8 +159,9 @@ static int build(struct fab_node *node) {
     }
     for (uint32_t k = 0; k < node->config.ports; k++) {
         wiring_port_table(&node->ports[k]);
-        link_train(&node->ports[k]);
+        link_start(&node->ports[k]);
     }
+    node->ready = 1;
     shm_publish(node);
     for (uint32_t k = 0; k < node->config.switches && !rc; k++) {
         struct node_switch *sw = &node->switches[k];
@@ -181,14 +186,16 @@ int fab_node_create(const struct fab_node_config *config, const struct fab_node_
     node->dir = -1;
     node->pid = getpid();
     node->step_ns = DEFAULT_STEP_NS;
+    node->due_ns = NODE_NEVER;
     pthread_mutex_init(&node->lock, NULL);
     node->ports = calloc(config->ports, sizeof *node->ports);
     rc = node->ports ? 0 : -ENOMEM;
     if (!rc) {
         prepare_switches(node);
         connect_ports(node, ports);
-        rc = shm ? shm_map_files(node, shm) : shm_map_private(node);
+        rc = bifurcation_prepare(node);
     }
+    if (!rc) rc = shm ? shm_map_files(node, shm) : shm_map_private(node);
     if (!rc) rc = build(node);
     if (!rc && shm) name_bars(node, shm);
     if (!rc) rc = shm_reveal(node);
@@ -208,6 +215,7 @@ void fab_node_close(fab_node *node) {
     shm_unmap(node);
     if (node->traffic) traffic_destroy(node->traffic);
     pthread_mutex_destroy(&node->lock);
+    free(node->made);
     free(node->ports);
     free(node);
 }
@@ -228,7 +236,8 @@ static int copy_space(fab_node *node, size_t sw, uint8_t port_id, int function, 
         if (!function_exists(m, (unsigned)function)) return -ENOENT;
     }
     /* nobody answers: all ones, as a host would read */
-    memset(out, port->sw->gone || (m && !port->up) ? 0xFF : 0, 4 * FUNCTION_SPACE_WORDS);
+    int silent = port->sw->gone || (m ? !port->up : port->ones_until_ns != 0);
+    memset(out, silent ? 0xFF : 0, 4 * FUNCTION_SPACE_WORDS);
     if (out[0]) return 0;
     if (m)
         memcpy(out, m->functions[function].words, 4 * FUNCTION_SPACE_WORDS);

@@ -23,6 +23,7 @@
 #include "fab_atomic.h"
 #include "fab_bar.h"
 #include "fab_control.h"
+#include "fab_events.h"
 #include "fab_index.h"
 #include "fab_inline.h"
 #include "fab_layout.h"
@@ -156,6 +157,154 @@ FAB_API int64_t fab_switch_load_function_table(fab_switch *sw, uint16_t pdfid,
                                                const uint8_t *entries, size_t phases);
 FAB_API int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *entries, size_t max);
 
+/* ---- switch: firmware and security ---- */
+
+enum { /* kinds of partitions */
+       FAB_FIRMWARE_MAP = 0,
+       FAB_FIRMWARE_KEY = 1,
+       FAB_FIRMWARE_RIOT = 2, /* Gen5 only */
+       FAB_FIRMWARE_BL2 = 3,
+       FAB_FIRMWARE_CFG = 4,
+       FAB_FIRMWARE_IMG = 5,
+       FAB_FIRMWARE_NVLOG = 6,
+       FAB_FIRMWARE_CERT = 7,  /* Gen6 only */
+       FAB_FIRMWARE_DEBUG = 8, /* Gen6 only */
+       FAB_FIRMWARE_VENDOR = 9
+};
+#define FAB_FIRMWARE_MAX 32
+struct fab_firmware_partition {
+    uint8_t kind, index; /* FAB_FIRMWARE_*; which of that kind */
+    uint8_t valid;       /* holds an image; else the fields behind read_only are 0 */
+    uint8_t active;      /* runs after the next reset */
+    uint8_t running;
+    uint8_t read_only;
+    uint8_t is_signed;
+    uint8_t pad;
+    uint32_t version; /* major << 24 | minor << 16 | build */
+    uint32_t secure_version;
+    uint32_t crc;
+    uint32_t length; /* of the image, bytes */
+    uint32_t start;  /* address in flash */
+    uint32_t size;   /* of the partition, bytes */
+    char text[16];   /* the version as the vendor prints it: 6.02 B0B0 */
+    char name[17];   /* the image's own */
+    char pad2[3];
+};
+/* Returns how many. -EOPNOTSUPP: Gen3. */
+FAB_API int fab_switch_firmware_partitions(fab_switch *sw, struct fab_firmware_partition *out,
+                                           size_t max);
+/* 1, 2: a boot loader (it stopped before an image that it cannot use), 3: the main firmware. */
+FAB_API int fab_switch_boot_phase(fab_switch *sw);
+
+enum {
+    FAB_FIRMWARE_KEEP = 1, /* do not make the image active */
+    FAB_FIRMWARE_FORCE = 2 /* take over from a download that was never finished */
+};
+/* Told after each block; not 0 = stop (-ECANCELED; the next update needs FORCE). */
+typedef int (*fab_firmware_progress)(void *context, size_t done, size_t total);
+/* Sends an image file to the partition of its kind that does not run; it runs after a reset. What
+ * runs is never touched. Refused before anything is sent: -ENOEXEC not an image, or not whole;
+ * -EXDEV one of another generation; -EFBIG larger than its partition; -EACCES read-only; -EBUSY
+ * another download is in progress. -EIO: the switch refused it or failed, *status is its download
+ * status (fab_firmware_text); -ETIMEDOUT: it did not take a block within the timeout. */
+FAB_API int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes,
+                                       uint32_t flags, fab_firmware_progress progress,
+                                       void *context, uint32_t *status);
+FAB_API const char *fab_firmware_text(uint32_t status);
+/* kinds: bits 1 << FAB_FIRMWARE_*, of KEY, RIOT, BL2, CFG, IMG: their other partition boots next.
+ * -ENOEXEC: one of those holds no image (nothing changes); -EIO: read back as before. */
+FAB_API int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds);
+
+enum {
+    FAB_SECURE_UNINITIALIZED = 0, /* unsecured, no keys */
+    FAB_SECURE_UNSECURED = 1,     /* initialised, unsecured */
+    FAB_SECURE_SECURED = 2,       /* initialised: signed images only */
+    FAB_SECURE_UNKNOWN = 0xFF     /* the firmware does not say (Gen6) */
+};
+enum { FAB_ATTESTATION_UNSUPPORTED = 0, FAB_ATTESTATION_NONE = 1, FAB_ATTESTATION_DICE = 2 };
+struct fab_security {
+    uint8_t serial[64]; /* as the firmware gives it: 4 bytes, Gen6 64 */
+    uint32_t serial_bytes;
+    uint32_t key_version; /* secure versions: an older image of that kind is not taken */
+    uint32_t riot_version, bl2_version, main_version, unlock_version;
+    uint8_t secure_state; /* FAB_SECURE_* */
+    uint8_t attestation;  /* FAB_ATTESTATION_* */
+    uint8_t debug_mode;
+    uint8_t keys;             /* how many hashes follow */
+    uint8_t key_hash[12][64]; /* of the public keys that an image may be signed with */
+};
+FAB_API int fab_switch_security(fab_switch *sw, struct fab_security *out);
+/* ---- switch: the fabric's database (GFMS), on a PAX ------------------------------------------
+ * Those that fill an array return how many there are, of which at most max are stored. -EOPNOTSUPP:
+ * not a PAX; -EPROTO: the answer does not fit together. */
+enum { FAB_GFMS_VF = 0, FAB_GFMS_PF = 1, FAB_GFMS_SRIOV_PF = 3 };
+struct fab_gfms_function { /* behind a port of this switch */
+    uint16_t pdfid;
+    uint16_t function;
+    uint8_t port; /* physical id of the port it is behind */
+    uint8_t kind; /* FAB_GFMS_* */
+    uint8_t vfs;
+    uint8_t bound;
+    uint8_t host_switch, host_port, logical; /* while bound */
+    uint8_t bars;
+    uint16_t vendor, device, subsystem_vendor, subsystem_device;
+    uint32_t class_code;
+    uint8_t bar_type[6]; /* the low bits of the BAR: 4 = 64 bits, 8 = prefetchable */
+    uint8_t bar_log2[6]; /* of its bytes; 0 = none */
+};
+FAB_API int fab_switch_gfms_functions(fab_switch *sw, struct fab_gfms_function *out, size_t max);
+struct fab_gfms_host {
+    uint8_t hvd;
+    uint8_t port;
+    uint16_t hfid;
+    uint16_t logical_ports;
+    uint16_t bound; /* functions */
+};
+FAB_API int fab_switch_gfms_hosts(fab_switch *sw, struct fab_gfms_host *out, size_t max);
+struct fab_gfms_binding {
+    uint8_t hvd;
+    uint8_t port;    /* the host's */
+    uint8_t logical; /* what unbinds it */
+    uint8_t slot;    /* its place among the functions of the logical port */
+    uint16_t pdfid;
+};
+FAB_API int fab_switch_gfms_bindings(fab_switch *sw, struct fab_gfms_binding *out, size_t max);
+struct fab_gfms_pax {
+    uint8_t pax, ports, hosts, pad;
+    uint16_t swfid, devices, functions;
+    uint16_t fid[2], hfid[2], vdfid[2], pdfid[2];                /* first, last; 0xFFFF = none */
+    uint64_t host_ports, module_ports, fabric_ports, free_ports; /* bit = physical id */
+};
+FAB_API int fab_switch_gfms_pax(fab_switch *sw, struct fab_gfms_pax *out);
+
+enum {
+    FAB_GFMS_HOST_UP = 0, /* u16 port */
+    FAB_GFMS_HOST_DOWN = 1,
+    FAB_GFMS_DEVICE_ADDED = 2, /* u16 port, u16 functions */
+    FAB_GFMS_DEVICE_REMOVED = 3,
+    FAB_GFMS_FABRIC_UP = 4,
+    FAB_GFMS_FABRIC_DOWN = 5,
+    FAB_GFMS_BOUND = 6, /* host: u8 switch, u8 port, u8 logical; u8 0, u16 pdfid, u16 0 */
+    FAB_GFMS_UNBOUND = 7,
+    FAB_GFMS_DATABASE_CHANGED = 8,
+    FAB_GFMS_HVD_ENABLED = 9, /* u8 hvd, u8 port, u8 clock */
+    FAB_GFMS_HVD_DISABLED = 10,
+    FAB_GFMS_PORT_REMOVED = 11, /* u8 port */
+    FAB_GFMS_PORT_ADDED = 12,
+    FAB_GFMS_AER = 13 /* u16 port, u8 flags, u8 0, u32 status, u64 time (high first), u32[4] TLP */
+};
+struct fab_gfms_event {
+    uint8_t code; /* FAB_GFMS_* */
+    uint8_t sw;   /* where it happened */
+    uint16_t bytes;
+    uint8_t data[32];
+};
+/* The oldest events that the switch still has; reading takes none away. *left: how many follow;
+ * *lost: older ones fell out (both may be NULL). */
+FAB_API int fab_switch_gfms_events(fab_switch *sw, struct fab_gfms_event *out, size_t max,
+                                   uint32_t *left, int *lost);
+FAB_API int fab_switch_gfms_clear(fab_switch *sw);
+
 /* ---- switch: the plan ---------------------------------------------------------------------- */
 
 /* A plan names the tables that a tick may change; applying it changes all or none of them. */
@@ -218,6 +367,12 @@ FAB_API int64_t fab_function_records(fab_bar *const *bars, size_t n_bars,
 
 /* ---- the emulated Resource Node ------------------------------------------------------------ */
 
+/* TLP payload that a link carries, B/s per direction, as fabcore.pcie.payload_rate: gen 1..6, lanes
+ * 1..16, mps and mrrs powers of two from 128 to 4096. 0 = there is no such link. */
+enum { FAB_TRANSFER_WRITE = 0, FAB_TRANSFER_READ = 1 };
+FAB_API double fab_payload_rate(unsigned gen, unsigned lanes, uint32_t mps, uint32_t mrrs,
+                                int kind);
+
 #define FAB_MAX_SWITCHES 16
 #define FAB_MAX_PORTS 60
 
@@ -243,6 +398,8 @@ struct fab_node_config {
     uint8_t route[FAB_MAX_SWITCHES][FAB_MAX_SWITCHES];  /* [from][to] = fabric port, 0xFF none */
     struct fab_node_module modules[FAB_SWITCH_MODULES]; /* by module index */
     char name[64];
+    uint32_t secure_state; /* FAB_SECURE_*, of every switch */
+    uint32_t pad;
 };
 typedef struct fab_node fab_node;
 
@@ -259,6 +416,11 @@ FAB_API int fab_node_advance(fab_node *node, double seconds);
 FAB_API int fab_node_set_step(fab_node *node, double step_s);
 FAB_API int fab_node_set_drop(fab_node *node,
                               int drop); /* 1: load not carried in its step is dropped */
+/* How traffic is computed: by rates (the default), or one TLP after the other, which costs wall
+ * time for every TLP, too much for real time. What waits or is under way goes on. -EINVAL: no such
+ * mode, -EBUSY: TLPs while the real-time thread runs, or fab_node_start while TLPs do. */
+enum { FAB_TRAFFIC_FLUID = 0, FAB_TRAFFIC_TLP = 1 };
+FAB_API int fab_node_set_mode(fab_node *node, int mode);
 FAB_API int fab_node_start(
     fab_node *node); /* real time: a thread moves traffic and serves posted writes */
 FAB_API int fab_node_stop(fab_node *node);
@@ -266,6 +428,18 @@ FAB_API uint64_t fab_node_time_ns(const fab_node *node);
 /* 4096 bytes; function -1 = the switch port itself. -ENOENT no such switch, port or function. */
 FAB_API int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function,
                                   uint8_t *out);
+
+/* A module's slot, power and heat. -ENOENT: no such module. */
+struct fab_module_state {
+    uint8_t present, powered, link_up; /* powered: there, switched on, its supply good */
+    uint8_t neg_lanes, neg_gen;        /* 0 while the link is down */
+    uint8_t pad[3];
+    double draw_w; /* from its supply */
+    double fan_rpm;
+    double temperature_c;
+    double throttle; /* share of its link that it takes: 1, or less while it is too hot */
+};
+FAB_API int fab_node_module_state(fab_node *node, unsigned module, struct fab_module_state *out);
 
 /* Faults on demand; `count` means what each says. Durations are in virtual microseconds. */
 enum {
@@ -293,7 +467,41 @@ enum {
     FAB_FAULT_SUPPLY_LOST = 22,   /* module port: its supply fails */
     FAB_FAULT_SUPPLY_BACK = 23
 };
+/* -EINVAL no such fault or count, -ENOENT no such switch or port (or no module's), -ENOLINK the
+ * module that would report the error is not linked. */
 FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count);
+/* The same when the node's time since its creation (fab_node_moved_ns) reaches at_ns, exactly,
+ * also in the middle of a step; at once if it has. -ENOSPC: 1024 are waiting already. */
+FAB_API int fab_node_fault_at(fab_node *node, uint64_t at_ns, size_t sw, int fault, uint8_t port,
+                              uint32_t count);
+/* Time moved since creation: the virtual time, or in real time what the thread has moved. */
+FAB_API uint64_t fab_node_moved_ns(fab_node *node);
+
+/* The vendor's management protocol over TCP: switch k of the node on `address` + k (numeric IPv4),
+ * port FAB_ETHERNET_PORT by that protocol, 0 = any free one. One thread serves all clients until
+ * close, which comes before fab_node_close (a forked child's close leaves the parent's be). The
+ * protocol has neither authentication nor encryption: who can connect programs the switches. While
+ * a switch is gone its connections are closed and new ones rejected. -EINVAL: no numeric IPv4
+ * address; -EPERM: not a loopback address, and FAB_ETHERNET_ANYWHERE is not set; -ERANGE: address +
+ * k leaves the network; else what the system says of switch *failed's address (-EADDRINUSE,
+ * -EADDRNOTAVAIL). Nothing listens unless 0. */
+#define FAB_ETHERNET_PORT 54545
+enum { FAB_ETHERNET_ANYWHERE = 1 };
+struct fab_ethernet_counters {
+    uint64_t connections; /* taken so far */
+    uint64_t open;        /* now */
+    uint64_t refused;     /* opens rejected, connections without room */
+    uint64_t malformed;   /* closed because of what they sent */
+    uint64_t commands;    /* requests served */
+    uint64_t events;      /* pushed to event channels */
+};
+typedef struct fab_ethernet fab_ethernet;
+FAB_API int fab_ethernet_open(fab_node *node, const char *address, uint16_t port, unsigned flags,
+                              fab_ethernet **out, size_t *failed);
+FAB_API void fab_ethernet_close(fab_ethernet *e);
+FAB_API int fab_ethernet_port(const fab_ethernet *e, size_t sw); /* -ENOENT: no such switch */
+/* From any thread. */
+FAB_API void fab_ethernet_counters(const fab_ethernet *e, struct fab_ethernet_counters *out);
 
 #ifdef __cplusplus
 }

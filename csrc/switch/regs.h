@@ -106,6 +106,11 @@ enum {
 };
 #define PFF_NONE UINT32_C(0xFFFFFFFF)
 enum { EVENT_OCCURRED = 1, EVENT_EN_LOG = 2, EVENT_EN_CLI = 4, EVENT_EN_IRQ = 8, EVENT_FATAL = 16 };
+#define EVENT_ENABLES (EVENT_EN_LOG | EVENT_EN_CLI | EVENT_EN_IRQ | EVENT_FATAL)
+#define EVENT_COUNT_SHIFT 5 /* 8 bits */
+#define EVENT_COUNT_MASK (0xFFu << EVENT_COUNT_SHIFT)
+#define EVENT_NOT_SUPPORTED (UINT32_C(1) << 31)
+#define EVENT_DATA_WORDS 5 /* behind the header */
 
 enum { MRPC_IN_PROGRESS = 1, MRPC_DONE = 2, MRPC_ERROR = 0xFF, MRPC_INTERRUPTED = 0x100 };
 #define MRPC_PAX_SHIFT 18
@@ -116,13 +121,17 @@ enum {
     MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,     /* sub 0 get, 1 set: {sub, stack, 0, 0, u32 code} both ways */
+    MRPC_RESET = 0x1B,         /* u32 0 */
     MRPC_LINK_STATUS = 0x1C,   /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
+    MRPC_GAS_READ = 0x29,      /* u32 offset, u32 bytes <= 512 -> bytes */
+    MRPC_GAS_WRITE = 0x34,     /* u32 offset, u32 bytes <= 1016, data */
     MRPC_ECHO = 0x41,          /* u32 -> ~u32 */
     MRPC_PAX_ID = 0x81,
     MRPC_TOPOLOGY = 0x82,    /* sub 1 start, 2 status, 5 data, 4 finish */
     MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
     MRPC_GFMS_BIND = 0x84,   /* sub 1 bind, 2 unbind */
     MRPC_PORT_CONFIG = 0x88, /* sub 1 show */
+    MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
     MRPC_PORT_BIND = 0x0C,       /* sub 0 bind, 1 unbind, 2 info */
@@ -130,7 +139,12 @@ enum {
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */
 enum {
-    COUNTERS_GET = 1, /* of MRPC_PORT_COUNTERS */
+    COUNTERS_SETUP_EVENT = 0, /* of MRPC_PORT_COUNTERS */
+    COUNTERS_GET = 1,
+    COUNTERS_EVENT = 2,
+    COUNTERS_EVENT_SETUP = 3,
+    COUNTERS_SETUP_LATENCY = 4,
+    COUNTERS_LATENCY = 6,
     COUNTERS_SET_TYPE = 12,
     TOPOLOGY_START = 1, /* of MRPC_TOPOLOGY */
     TOPOLOGY_STATUS = 2,
@@ -140,7 +154,13 @@ enum {
     TOPOLOGY_NOT_STARTED = 1, /* what its status answers */
     TOPOLOGY_WAITING = 2,
     TOPOLOGY_READY = 3,
-    GFMS_FAB_PORT = 4,  /* of MRPC_GFMS_DUMP */
+    GFMS_FABRIC = 0, /* of MRPC_GFMS_DUMP, and the classes of its sections */
+    GFMS_PAX_ALL = 1,
+    GFMS_PAX = 2,
+    GFMS_HVD = 3,
+    GFMS_FAB_PORT = 4,
+    GFMS_EP_PORT = 5,
+    GFMS_HVD_DETAIL = 6,
     NOT_ATTACHED = 0xFF /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
@@ -150,7 +170,9 @@ enum {
     MRPC_ERR_PARAMETER = 0x64006,
     MRPC_ERR_STATE = 0x64007,
     MRPC_ERR_DENIED = 0x64010,
-    MRPC_ERR_PORT = 0x100002
+    MRPC_ERR_STACK = 0x100001,
+    MRPC_ERR_PORT = 0x100002,
+    MRPC_ERR_EVENT = 0x100003
 };
 #define LTSSM_L0 0x0103     /* minor << 8 | major as the tool prints it: L0 (L0) */
 #define LTSSM_DETECT 0x0000 /* Detect (INACTIVE) */
@@ -168,7 +190,7 @@ enum {
     EXT_CAP_SRIOV = 0x0010,
     CAP_PCIE = 0x10
 };
-enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CONTROL = 0x06 }; /* both u16 */
+enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CTRL = 0x06 }; /* both u16 */
 /* PCI Express capability */
 enum {
     PCIE_FLAGS = 0x02, /* u16, [7:4] port type */
@@ -193,16 +215,17 @@ enum {
     VC_STATUS = 0x0E,  /* u16 */
     VC0_CAP = 0x10,
     VC0_CONTROL = 0x14,
-    VC0_STATUS = 0x1A,             /* u16 */
-    VC_LOAD_PORT_TABLE = 1 << 16,  /* in VC0_CONTROL, reads 0 */
-    VC_SELECT_SHIFT = 17,          /* in VC0_CONTROL, 3 bits */
-    VC_PORT_TABLE_STATUS = 1 << 0, /* in VC0_STATUS */
-    VC_STRIDE = 12,                /* from one channel's registers to the next one's */
-    VC_LOAD_TABLE = 1 << 0,        /* in VC_CONTROL, reads 0 */
-    VC_TABLE_SELECT_SHIFT = 1,     /* in VC_CONTROL, 3 bits */
-    VC_NEGOTIATING = 1 << 1,       /* in VC0_STATUS */
-    VC_ID_SHIFT = 24,              /* in VC0_CONTROL, 3 bits */
-    VC_ARB_FIXED = 0,              /* bit numbers in VC0_CAP[7:0] = values of the select field */
+    VC0_STATUS = 0x1A,                  /* u16 */
+    VC_LOAD_PORT_TABLE = 1 << 16,       /* in VC0_CONTROL, reads 0 */
+    VC_SELECT_SHIFT = 17,               /* in VC0_CONTROL, 3 bits */
+    VC_PORT_TABLE_STATUS = 1 << 0,      /* in VC0_STATUS; the VC arbitration table's in VC_STATUS */
+    VC_NEGOTIATION_PENDING = 1 << 1,    /* in VCn status */
+    VC_ID_SHIFT = 24,                   /* in VCn control, 3 bits */
+    VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */
+    VC_ARBITRATION_SHIFT = 1,           /* in VC_CONTROL, 3 bits */
+    VC_ARBITRATION_MASK = 7 << 1,
+    VC_STRIDE = 12,   /* from one channel's registers to the next one's */
+    VC_ARB_FIXED = 0, /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
     VC_ARB_WRR128 = 3,

@@ -84,8 +84,8 @@ int fab_table_between(const struct fab_space *space, uint32_t capability, struct
                               .control_at = capability + VC_CONTROL,
                               .status_at = capability + VC_STATUS,
                               .control_bytes = 2,
-                              .select_shift = VC_TABLE_SELECT_SHIFT,
-                              .load = VC_LOAD_TABLE,
+                              .select_shift = VC_ARBITRATION_SHIFT,
+                              .load = VC_LOAD_ARBITRATION_TABLE,
                               .entry_bits = 4};
     return settle_geometry(out, offers, 1 << VC_ARB_WRR32 | 1 << VC_ARB_WRR64 | 1 << VC_ARB_WRR128);
 }

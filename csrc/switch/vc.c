@@ -36,7 +36,7 @@ static int read_vc(const struct fab_space *space, uint32_t at, unsigned vc, stru
     *out = (struct fab_vc){.id = control >> VC_ID_SHIFT & ID_MASK,
                            .enabled = control >> 31,
                            .tcs = control & TCS,
-                           .negotiating = (status & VC_NEGOTIATING) != 0,
+                           .negotiating = (status & VC_NEGOTIATION_PENDING) != 0,
                            .phases = (uint16_t)table.longest};
     return 0;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fabcore.errors import FabricError
+from fabcore.faults import load_faults, play
 from fabcore.observe import RECORD
 from fabcore.observe.sources import SOURCE_PORT
 from fabcore.vms import LAST_GENERATION, SLOT_BITS, VMs
 from fabcore.vms_check import check_rate
 
 if TYPE_CHECKING:
+    from fabcore._core import Ethernet
     from fabcore.switch import Chassis
     from fabcore.topology import Topology
 
@@ -54,6 +57,12 @@ class Workload:
             if not value >= 0:
                 raise FabricError(f"ceiling {way}: {value!r} is no rate")
         self.ceiling_all([self.vms.get(vm).handle], [up], [down])
+
+    def set_class(self, vm: str | int, traffic_class: int) -> None:
+        """The VM's traffic class, 0 to 7: ports carry it in the virtual channel that they map it to."""
+        if traffic_class not in range(8):
+            raise FabricError(f"traffic class {traffic_class!r} does not exist: use 0 to 7")
+        self._workload("set_class").traffic_class(self.vms.get(vm).slot, traffic_class)
 
     def offer_all(self, handles: ArrayLike, up: ArrayLike, down: ArrayLike) -> None:
         """`offer` for many VMs: handles (k,), up and down (k,) B/s, finite and not negative."""
@@ -113,13 +122,43 @@ class Workload:
         """True: load that a step could not carry is dropped and counted, not kept waiting."""
         self._here("set_drop").set_drop(drop)
 
+    def set_traffic(self, mode: str) -> None:
+        """How traffic is computed: "fluid", by rates, or "tlp", one TLP after the other.
+
+        The two agree on steady load within 1 %; TLPs cost wall time each (docs/registers.md).
+        """
+        self._here("set_traffic").set_traffic(mode)
+
     def set_step(self, seconds: float) -> None:
         """The longest step in which traffic is moved; 1 ms unless set."""
         self._here("set_step").set_step(seconds)
 
-    def fault(self, switch: int, kind: str, port: int = 0, count: int = 1) -> None:
-        """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
+    def fault(self, switch: int, kind: str, port: int = 0, count: int | None = None) -> None:
+        """Makes something fail; the kinds and what `count` means for each: docs/faults.md."""
         self._here("fault").fault(switch, kind, port, count)
+
+    def play_faults(self, script: str | os.PathLike[str]) -> int:
+        """Plays a fault script (docs/faults.md), its times counted from now; how many entries.
+
+        The whole script is checked before any of it is taken.
+        """
+        emulator = self._here("play_faults")
+        return play(emulator, load_faults(script, self.topology))
+
+    def module_state(self, module: int) -> dict[str, Any]:
+        """A module's slot, link, power and heat: present, powered, link_up, neg_lanes, neg_gen,
+        draw_w (W), fan_rpm, temperature_c, throttle (share of its link that it takes)."""
+        state: dict[str, Any] = self._here("module_state").module_state(module)
+        return state
+
+    def serve_ethernet(
+        self, address: str = "127.0.0.1", port: int = 54545, *, anywhere: bool = False
+    ) -> Ethernet:
+        """Serves the vendor's management protocol, switch k at address + k, until what is
+        returned is closed or dropped. port 0: any free one. anywhere: not only loopback."""
+        from fabcore._core import Ethernet
+
+        return Ethernet(self._here("serve_ethernet"), address, port, anywhere=anywhere)
 
     def _slots(self, handles: ArrayLike) -> NDArray[np.int64]:
         return np.asarray(handles, dtype=np.int64) & ((1 << SLOT_BITS) - 1)

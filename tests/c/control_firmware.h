@@ -104,7 +104,7 @@ static void write_vc(struct control *c, unsigned pff, uint32_t reg, uint32_t val
     if (reg >= 0x80 && reg < 0x80 + VCS * PHASES)
         vc[VC0_STATUS + VC_STRIDE * ((reg - 0x80) / PHASES)] |= VC_PORT_TABLE_STATUS;
     if (reg >= 0x40 && reg < 0x80) vc[VC_STATUS] |= 1;
-    if (reg == VC_CONTROL && value & VC_LOAD_TABLE) {
+    if (reg == VC_CONTROL && value & VC_LOAD_ARBITRATION_TABLE) {
         memcpy(c->now.in_force[pff][VCS], vc + 0x40, PHASES / 2);
         vc[VC_STATUS] &= 0xFE;
     }
@@ -114,7 +114,8 @@ static void write_vc(struct control *c, unsigned pff, uint32_t reg, uint32_t val
     if (n == 0) now |= VC_ENABLE | 1;
     put(vc + reg, 4, now);
     uint8_t *status = vc + VC0_STATUS + VC_STRIDE * n;
-    *status = (uint8_t)((*status & 1) | (n && now & VC_ENABLE && c->slow_vcs ? VC_NEGOTIATING : 0));
+    *status = (uint8_t)((*status & 1) |
+                        (n && now & VC_ENABLE && c->slow_vcs ? VC_NEGOTIATION_PENDING : 0));
     if (!(value & VC_LOAD_PORT_TABLE)) return;
     memcpy(c->now.in_force[pff][n], vc + 0x80 + PHASES * n, PHASES);
     *status &= 0xFE;

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabcore.errors import CapacityError, FabricError, FirmwareError, OwnerError
-from fabcore.switch.discover import ARBITRATION, discover, pdfid
+from fabcore.switch.discover import ARBITRATION, Pdfids, discover
 from fabcore.switch.enforcement import Seat, enforcement
 from fabcore.switch.guard import Isolation, Owner
 from fabcore.switch.shapers import Shapers
@@ -63,6 +63,7 @@ class Chassis:
             self.owner.take(owner)
         self.isolation = Isolation(self.switches)
         self.topology = topology if topology is not None else discover(self.switches)
+        self.pdfids = Pdfids(self.switches, self.topology)
         self.arbitration = self._probe_modules()
         self._free = {
             spec.index: list(range(spec.vfs, 0, -1)) for spec in self.topology.module_specs
@@ -70,7 +71,7 @@ class Chassis:
         self._logical: dict[tuple[int, int], set[int]] = {}
         self._groups = {m: [0] * GROUPS for m in self.arbitration}
         self.tables = Tables(
-            find_targets(self.switches, self.topology, self.arbitration), self.topology
+            find_targets(self.switches, self.topology, self.arbitration, self.pdfids), self.topology
         )
         self.shapers = Shapers()
         self.plan = Plan(
@@ -81,7 +82,7 @@ class Chassis:
     def _probe_modules(self) -> dict[int, str]:
         found = {}
         for port in self.topology.module_ports:
-            probe = self.switches[port.switch].function_probe(pdfid(port.index, 0))
+            probe = self.switches[port.switch].function_probe(self.pdfids.of(port.index, 0))
             found[port.index] = ARBITRATION[probe["arbitration"]]
         return found
 
@@ -100,9 +101,9 @@ class Chassis:
         hport = self.topology.host_ports[host]
         group = int(np.argmin(self._groups[module])) if self.arbitration[module] == "mfvc" else 0
         number, logical = self._bind(module, host)
-        fid = pdfid(module, number)
+        fid = self.pdfids.of(module, number)
         try:
-            self.isolation.cover(mport.switch, mport.port, module, number)
+            self.isolation.cover(mport.switch, mport.port, self.pdfids.of(module, 0), fid)
             if self.arbitration[module] == "mfvc":
                 self.switches[mport.switch].function_group(fid, group)
         except FabricError:
@@ -128,7 +129,8 @@ class Chassis:
         numbers = list(self._free[module])
         while numbers and logicals:
             try:
-                switch.bind(hport.switch, hport.port, logicals[0], pdfid(module, numbers[-1]))
+                fid = self.pdfids.of(module, numbers[-1])
+                switch.bind(hport.switch, hport.port, logicals[0], fid)
             except FirmwareError as error:
                 if error.code == FUNCTION_BOUND:
                     numbers.pop()
@@ -209,7 +211,7 @@ class Chassis:
         t = targets[failed]
         if t.kind == TARGET_PORT:
             return f"arbitration table of port {t.switch}:{t.port}"
-        return f"function arbitration table of module {t.pdfid >> 6}"
+        return f"function arbitration table of module {self.topology.by_id[t.switch, t.port].index}"
 
     def free_functions(self, module: int) -> int:
         """How many functions of a module are not bound."""
@@ -220,6 +222,22 @@ class Chassis:
         self.tables.reachable(switch, yes)
         if yes:
             self.isolation.forget(switch)
+
+    def restore(self, module: int, functions: dict[int, Function]) -> None:
+        """Tells a module that has been reset what it was told before; functions: its own by slot.
+
+        Groups and access control at once, tables and shapers with the next `program`.
+        """
+        port = self.topology.module_ports[module]
+        self.isolation.forget(port.switch)
+        for f in functions.values():
+            self.isolation.cover(f.switch, f.port, self.pdfids.of(module, 0), f.pdfid)
+        if self.arbitration[module] == "mfvc":
+            for f in functions.values():
+                self.switches[f.switch].function_group(f.pdfid, f.group)
+            self.tables.forget(self.tables.of_module.get(module))
+        if self.arbitration[module] == "shaper":
+            self.shapers.forget(functions)
 
     def close(self) -> None:
         self.plan.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fabcore.errors import FabricError
-from fabcore.switch.discover import pdfid
 
 if TYPE_CHECKING:
     from fabcore._core import Switch
@@ -48,11 +47,11 @@ class Isolation:
         self._done: set[Place] = set()
         self.missing: dict[Place, tuple[str, ...]] = {}  # protections that a place does not offer
 
-    def cover(self, switch: int, port: int, module: int, function: int) -> None:
-        """A module's port, its PF and the function that is about to be bound."""
+    def cover(self, switch: int, port: int, physical: int, function: int) -> None:
+        """A module's port, its PF and the function that is bound, both by pdfid."""
         self._set((switch, "port", port))
-        self._set((switch, "function", pdfid(module, 0)))
-        self._set((switch, "function", pdfid(module, function)))
+        self._set((switch, "function", physical))
+        self._set((switch, "function", function))
 
     def _set(self, place: Place) -> None:
         if place in self._done:
