@@ -22,8 +22,8 @@
 
 #include "fab_atomic.h"
 #include "fab_bar.h"
-#include "fab_events.h"
 #include "fab_control.h"
+#include "fab_events.h"
 #include "fab_index.h"
 #include "fab_inline.h"
 #include "fab_layout.h"

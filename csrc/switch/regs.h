@@ -190,7 +190,7 @@ enum {
     EXT_CAP_SRIOV = 0x0010,
     CAP_PCIE = 0x10
 };
-enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CONTROL = 0x06 }; /* both u16 */
+enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CTRL = 0x06 }; /* both u16 */
 /* PCI Express capability */
 enum {
     PCIE_FLAGS = 0x02, /* u16, [7:4] port type */
@@ -225,6 +225,7 @@ enum {
     VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */
     VC_ARBITRATION_SHIFT = 1,           /* in VC_CONTROL, 3 bits */
     VC_ARBITRATION_MASK = 7 << 1,
+    VC_STRIDE = 12,   /* from one channel's registers to the next one's */
     VC_ARB_FIXED = 0, /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
