@@ -225,7 +225,6 @@ enum {
     VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */
     VC_ARBITRATION_SHIFT = 1,           /* in VC_CONTROL, 3 bits */
     VC_ARBITRATION_MASK = 7 << 1,
-    VC_STRIDE = 12,   /* from one channel's registers to the next one's */
     VC_ARB_FIXED = 0, /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
