@@ -55,6 +55,7 @@ int fab_node_advance(fab_node *node, double seconds) {
             step(node, ns);
             publish_time(node, node->time_ns + ns);
         }
+        node_deliver(node);
         left -= ns;
         pthread_mutex_unlock(&node->lock);
     } while (left && !rc);
@@ -172,6 +173,7 @@ static void *run(void *context) {
             pthread_mutex_lock(&node->lock);
             clock_serve(node);
             if (due) catch_up(node, now - moved);
+            node_deliver(node);
             pthread_mutex_unlock(&node->lock);
             if (due) moved = now;
             if (pending) last_write = now;

@@ -1,12 +1,10 @@
-/* Event headers and their summaries: set by the node, written 1 to clear by clients. */
+/* Event headers and their summaries: set by the node, written 1 to clear by clients; and the
+ * listeners, who are told of events whose interrupt is enabled. */
+#include <errno.h>
+
 #include "node.h"
 
 enum {
-    GLOBAL_HEADERS = 0x1830,
-    GLOBAL_EVENTS = 14,
-    PART_HEADERS = 0x124, /* in the partition's block */
-    PARTITION_EVENTS = 5, /* reset, MRPC done, async done, bind done, intercomm */
-    PORT_EVENTS = 13,
     HEADER_STRIDE = PFF_EVENT_STRIDE,
     ENABLES = EVENT_EN_LOG | EVENT_EN_CLI | EVENT_EN_IRQ | EVENT_FATAL,
     COUNT_SHIFT = 5,
@@ -18,31 +16,88 @@ static void set_bit(struct node_switch *sw, uint32_t at, unsigned bit, int on) {
     gas_put(sw, at, 4, on ? value | mask : value & ~mask);
 }
 
-/* Bit 0 of the partition bitmap: partition 0 or one of its ports has an event. */
+/* The bitmap of partitions: one has an event when itself or one of its ports has. */
 static void sum_up(struct node_switch *sw) {
-    uint32_t any = gas_get(sw, GAS_PART_CFG + PART_EVENT_SUMMARY);
-    for (uint32_t k = 0; k < sw->port_count && !any; k++)
-        any = gas_get(sw, GAS_PFF + GAS_PFF_STRIDE * k + PFF_EVENT_SUMMARY);
-    gas_put(sw, GAS_EVENT_PARTITIONS, 8, any != 0);
+    uint64_t bitmap = 0;
+    for (unsigned p = 0; p < sw->partitions; p++) {
+        uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * p;
+        uint32_t any = gas_get(sw, base + PART_EVENT_SUMMARY);
+        for (uint32_t k = 0; k < sw->port_count && !any; k++)
+            if (sw->by_pff[k]->partition == p)
+                any = gas_get(sw, GAS_PFF + GAS_PFF_STRIDE * k + PFF_EVENT_SUMMARY);
+        if (any) bitmap |= UINT64_C(1) << p;
+    }
+    gas_put(sw, GAS_EVENT_PARTITIONS, 8, bitmap);
 }
 
-static void occur(struct node_switch *sw, uint32_t header, uint32_t summary, unsigned k) {
+/* True if its interrupt is enabled. */
+static int occur(struct node_switch *sw, uint32_t header, uint32_t summary, unsigned k) {
     uint32_t value = gas_get(sw, header);
     /* the count wraps, so that a watcher sees every event move it */
     uint32_t count = (value + (1u << COUNT_SHIFT)) & COUNT_MASK;
     gas_put(sw, header, 4, (value & ~(uint32_t)COUNT_MASK) | count | EVENT_OCCURRED);
     set_bit(sw, summary, k, 1);
-    gas_put(sw, GAS_EVENT_PARTITIONS, 8, 1);
+    return (value & EVENT_EN_IRQ) != 0;
 }
 
 void event_port(struct node_port *port, unsigned k) {
     uint32_t base = GAS_PFF + GAS_PFF_STRIDE * (uint32_t)port->pff;
-    occur(port->sw, base + PFF_EVENT_HEADERS + HEADER_STRIDE * k, base + PFF_EVENT_SUMMARY, k);
+    uint32_t header = base + PFF_EVENT_HEADERS + HEADER_STRIDE * k;
+    if (occur(port->sw, header, base + PFF_EVENT_SUMMARY, k)) event_raise(port->sw, VECTOR_EVENT);
+    sum_up(port->sw);
 }
 
-void event_partition(struct node_switch *sw, unsigned k) {
-    occur(sw, GAS_PART_CFG + PART_HEADERS + HEADER_STRIDE * k, GAS_PART_CFG + PART_EVENT_SUMMARY,
-          k);
+int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k) {
+    uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * partition;
+    uint32_t header = base + PART_EVENT_HEADERS + HEADER_STRIDE * k;
+    int enabled = occur(sw, header, base + PART_EVENT_SUMMARY, k);
+    sum_up(sw);
+    return enabled;
+}
+
+void event_partition(struct node_switch *sw, unsigned partition, unsigned k) {
+    if (event_mark_partition(sw, partition, k)) event_raise(sw, VECTOR_EVENT);
+}
+
+void event_global(struct node_switch *sw, unsigned k) {
+    if (occur(sw, GLOBAL_EVENT_HEADERS + HEADER_STRIDE * k, GAS_EVENT_GLOBAL, k))
+        event_raise(sw, VECTOR_EVENT);
+}
+
+/* ---- who is told ---- */
+
+void event_raise(struct node_switch *sw, unsigned vector) {
+    if (vector < VECTORS) sw->told[vector] = 1;
+}
+
+void event_deliver(struct node_switch *sw) {
+    for (unsigned vector = 0; vector < VECTORS; vector++) {
+        if (!sw->told[vector]) continue;
+        sw->told[vector] = 0;
+        for (struct node_listener *l = sw->listeners; l; l = l->next) l->tell(l->context, vector);
+    }
+}
+
+void node_deliver(struct fab_node *node) {
+    for (uint32_t k = 0; k < node->config.switches; k++) event_deliver(&node->switches[k]);
+}
+
+int node_listen(struct fab_node *node, size_t sw, struct node_listener *listener) {
+    if (sw >= node->config.switches) return -ENOENT;
+    pthread_mutex_lock(&node->lock);
+    listener->next = node->switches[sw].listeners;
+    node->switches[sw].listeners = listener;
+    pthread_mutex_unlock(&node->lock);
+    return 0;
+}
+
+void node_unlisten(struct fab_node *node, size_t sw, struct node_listener *listener) {
+    if (sw >= node->config.switches) return;
+    pthread_mutex_lock(&node->lock);
+    struct node_listener **at = &node->switches[sw].listeners;
+    while (*at && *at != listener) at = &(*at)->next;
+    if (*at) *at = listener->next;
+    pthread_mutex_unlock(&node->lock);
 }
 
 /* Which event's header a register is, given where its block's headers start; -1 = none. */
@@ -55,14 +110,15 @@ static int locate(uint32_t at, uint32_t *summary) {
     if (at >= GAS_PFF) {
         uint32_t base = at - (at - GAS_PFF) % GAS_PFF_STRIDE;
         *summary = base + PFF_EVENT_SUMMARY;
-        return header_index(at, base + PFF_EVENT_HEADERS, PORT_EVENTS);
+        return header_index(at, base + PFF_EVENT_HEADERS, PFF_EVENTS);
     }
     if (at < GAS_PART_CFG) {
         *summary = GAS_EVENT_GLOBAL;
-        return header_index(at, GLOBAL_HEADERS, GLOBAL_EVENTS);
+        return header_index(at, GLOBAL_EVENT_HEADERS, GLOBAL_EVENTS);
     }
-    *summary = GAS_PART_CFG + PART_EVENT_SUMMARY;
-    return header_index(at, GAS_PART_CFG + PART_HEADERS, PARTITION_EVENTS);
+    uint32_t base = at - (at - GAS_PART_CFG) % GAS_PART_STRIDE;
+    *summary = base + PART_EVENT_SUMMARY;
+    return header_index(at, base + PART_EVENT_HEADERS, PART_EVENTS);
 }
 
 int event_write(struct node_switch *sw, uint32_t at, uint32_t value) {

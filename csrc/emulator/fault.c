@@ -44,6 +44,7 @@ static int inject(struct fab_node *node, size_t sw, int fault, uint8_t port_id, 
 int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count) {
     pthread_mutex_lock(&node->lock);
     int rc = inject(node, sw, fault, port, count);
+    node_deliver(node);
     pthread_mutex_unlock(&node->lock);
     return rc;
 }

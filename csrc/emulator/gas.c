@@ -5,7 +5,12 @@
 
 #include "node.h"
 
-enum { PART_PORT_COUNT = 0x08, PART_DSP_COUNT = 47, PART_USED = 1, GLOBAL_EVENTS_END = 0x1980 };
+enum {
+    PART_PORT_COUNT = 0x08,
+    PART_DSP_COUNT = 47,
+    PART_USED = 1,
+    GLOBAL_EVENTS_END = GLOBAL_EVENT_HEADERS + PFF_EVENT_STRIDE * GLOBAL_EVENTS
+};
 
 void gas_put(struct node_switch *sw, uint32_t at, unsigned bytes, uint64_t value) {
     void *p = sw->image + at;
@@ -34,21 +39,18 @@ static void text(struct node_switch *sw, uint32_t at, size_t bytes, const char *
     memcpy(sw->image + at, value, strlen(value) < bytes ? strlen(value) : bytes);
 }
 
-static unsigned chip_lanes(uint32_t device_id) {
-    unsigned low = device_id & 0xFF;
-    return low ? (low >> 4) * 10 + (low & 15) : 100;
-}
-
 static void build_information(struct node_switch *sw) {
-    static const char *const families[] = {"PFX", "PSX", "PAX", "PFXA", "PSXA", "PAXA"};
+    static const char *const families[] = {[FAMILY_PFX] = "PFX", "PSX", "PAX"};
+    /* major 3 = the fourth generation's firmware, 6 the fifth's, 9 the sixth's; 2 minor */
+    static const uint32_t firmware[] = {[4] = 0x03020000, 0x06020000, 0x09020000};
     uint32_t id = sw->node->config.device_id[sw->index];
     char product[25];
-    snprintf(product, sizeof product, "%s %uXG%u", families[(id >> 8 & 15) % 6], chip_lanes(id),
+    const char *a = sw->generation < 6 && (id >> 8 & 15) > 2 ? "A" : "";
+    snprintf(product, sizeof product, "%s%s %uXG%u", families[sw->family], a, sw->lanes,
              sw->generation);
     gas_put(sw, GAS_DEVICE_ID, 4, id);
     gas_put(sw, GAS_DEVICE_VERSION, 4, 0x00010000);
-    /* major 6 = the fifth generation's firmware, 3 the fourth's; 2 minor; build 0xB0 */
-    gas_put(sw, GAS_FW_VERSION, 4, (sw->generation == 5 ? 0x06020000u : 0x03020000u) | 0xB0);
+    gas_put(sw, GAS_FW_VERSION, 4, firmware[sw->generation] | 0xB0);
     text(sw, GAS_GEN4_VENDOR, 8, "MSCC");
     text(sw, GAS_GEN4_PRODUCT, 24, product);
     text(sw, GAS_GEN4_REVISION, 2, "B0");
@@ -92,14 +94,18 @@ static void build_partition(struct node_switch *sw) {
         } else if (count < PART_DSP_COUNT) {
             port->logical = (uint8_t)++count;
         } else {
+            port->partition = 0xFF;
             continue;
         }
         gas_put(sw, at, 4, k);
     }
     gas_put(sw, base + PART_PORT_COUNT, 4, sw->port_count);
+    gas_put(sw, base + PART_VEP_VECTOR, 2, VECTOR_EVENT);
+    gas_put(sw, GAS_MRPC_DMA_VECTOR, 4, VECTOR_DMA);
 }
 
 void gas_build(struct node_switch *sw) {
+    sw->partitions = 1;
     build_top(sw);
     build_information(sw);
     build_partition(sw);
@@ -115,31 +121,55 @@ static void port_write(struct node_switch *sw, uint32_t at, uint32_t value, unsi
         event_write(sw, at, value);
 }
 
-int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned width) {
+int gas_read(const struct node_switch *sw, uint64_t off, void *out, size_t bytes) {
     if (sw->gone) return -ENODEV;
-    if ((width != 1 && width != 2 && width != 4 && width != 8) || off % width) return -EINVAL;
-    if (off > FAB_GAS_BYTES - width) return -ERANGE;
-    if (width == 8) {
-        gas_write(sw, off, value & UINT32_MAX, 4);
-        return gas_write(sw, off + 4, value >> 32, 4);
-    }
-    uint32_t at = (uint32_t)off, data = (uint32_t)value;
+    if (off > FAB_GAS_BYTES || bytes > FAB_GAS_BYTES - off) return -ERANGE;
+    memcpy(out, sw->image + off, bytes);
+    return 0;
+}
+
+/* One naturally aligned write of 1, 2 or 4 bytes. What is not named is read-only and ignores
+ * writes, as hardware does. */
+static void register_write(struct node_switch *sw, uint32_t at, uint32_t data, unsigned width) {
     if (at >= GAS_PFF)
         port_write(sw, at, data, width);
-    else if (at < GAS_MRPC_IN + GAS_MRPC_BYTES)
+    else if (at < GAS_MRPC_IN + GAS_MRPC_BYTES ||
+             (at >= GAS_MRPC_DMA_EN && at < GAS_MRPC_DMA_VECTOR))
         gas_put(sw, at, width, data);
     else if (at == GAS_MRPC_CMD && width == 4)
         mrpc_run(sw, data);
     else if ((at >= GAS_EVENT_GLOBAL && at < GLOBAL_EVENTS_END) ||
-             (at >= GAS_PART_CFG && at < GAS_PART_CFG + GAS_PART_STRIDE))
+             (at >= GAS_PART_CFG && at < GAS_PART_CFG + GAS_PART_STRIDE * sw->partitions))
         event_write(sw, at, data);
-    return 0; /* everything else is read-only and ignores writes, as hardware does */
+}
+
+int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned width) {
+    if (sw->gone) return -ENODEV;
+    if ((width != 1 && width != 2 && width != 4 && width != 8) || off % width) return -EINVAL;
+    if (off > FAB_GAS_BYTES - width) return -ERANGE;
+    register_write(sw, (uint32_t)off, (uint32_t)value, width == 8 ? 4 : width);
+    if (width == 8) register_write(sw, (uint32_t)off + 4, (uint32_t)(value >> 32), 4);
+    return 0;
+}
+
+int gas_write_block(struct node_switch *sw, uint64_t off, const void *data, size_t bytes) {
+    const uint8_t *from = data;
+    if (sw->gone) return -ENODEV;
+    if (off > FAB_GAS_BYTES || bytes > FAB_GAS_BYTES - off) return -ERANGE;
+    for (size_t done = 0; done < bytes;) {
+        unsigned width = 4;
+        while ((off + done) % width || width > bytes - done) width /= 2;
+        register_write(sw, (uint32_t)(off + done), (uint32_t)bytes_get(from + done, width), width);
+        done += width;
+    }
+    return 0;
 }
 
 int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width) {
     struct node_switch *sw = context;
     pthread_mutex_lock(&sw->node->lock);
     int rc = gas_write(sw, off, value, width);
+    node_deliver(sw->node);
     pthread_mutex_unlock(&sw->node->lock);
     return rc;
 }

@@ -1,9 +1,12 @@
-/* The firmware's mailbox: a written command runs before the write returns. */
+/* Firmware commands: which switch answers one, and the mailbox, whose command has run before the
+ * write of its doorbell returns. */
 #include <string.h>
 
 #include "node.h"
 
-enum { MRPC_ERR_UNREACHABLE = (int)0xFFFF0001, MRPC_STACK_BIF = 0x0B };
+enum { MRPC_ERR_UNREACHABLE = (int)0xFFFF0001 };
+/* The buffer of a command that completes by DMA: status, command, return code, bytes, then data. */
+enum { DMA_STATUS = 0, DMA_COMMAND = 4, DMA_RETURN = 8, DMA_BYTES = 12, DMA_DATA = 16 };
 
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value) {
     for (unsigned k = 0; k < bytes; k++) out[k] = (uint8_t)(value >> (8 * k));
@@ -44,66 +47,76 @@ static uint32_t temperature(struct node_switch *sw, const uint8_t *in, uint8_t *
     return 0;
 }
 
-struct mrpc_entry {
-    uint16_t id;
-    uint16_t answer; /* bytes that it may fill, a multiple of 4 */
-    uint8_t fabric;  /* answered by a PAX only */
-    mrpc_handler run;
+static const struct mrpc_entry core_commands[] = {
+    {MRPC_PING, 8, FAMILIES_ALL, GENS_ALL, ping},
+    {MRPC_ECHO, 4, FAMILIES_ALL, GENS_ALL, echo},
+    {MRPC_PAX_ID, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, pax_id},
+    {MRPC_TEMPERATURE, 16, FAMILIES_ALL, GENS_ALL, temperature},
+    {0},
 };
-static const struct mrpc_entry commands[] = {
-    {MRPC_FUNCTION_ACCESS, 4, 1, mrpc_function_access},
-    {MRPC_PING, 8, 0, ping},
-    {MRPC_ECHO, 4, 0, echo},
-    {MRPC_PAX_ID, 4, 1, pax_id},
-    {MRPC_TEMPERATURE, 16, 0, temperature},
-    {MRPC_LINK_STATUS, 720, 0, mrpc_link_status},
-    {MRPC_PORT_COUNTERS, 896, 0, mrpc_counters},
-    {MRPC_STACK_BIF, 8, 0, mrpc_bifurcation},
-    {MRPC_TOPOLOGY, 1004, 1, mrpc_topology},
-    {MRPC_GFMS_DUMP, 88, 1, mrpc_gfms_dump},
-    {MRPC_GFMS_BIND, 4, 1, mrpc_gfms_bind},
-    {MRPC_PORT_CONFIG, 4, 1, mrpc_port_config},
-    {MRPC_PORT_CONTROL, 0, 1, mrpc_port_control},
-};
+static const struct mrpc_entry *const domains[] = {core_commands, mrpc_port_commands,
+                                                   mrpc_fabric_commands};
 
 /* The switch that a command is meant for: PAX bits count on a PAX only. */
 static struct node_switch *target(struct node_switch *sw, uint32_t word) {
     uint32_t pax = word >> MRPC_PAX_SHIFT & MRPC_PAX_MASK;
-    if (!sw->pax || pax == MRPC_PAX_LOCAL) return sw;
+    if (sw->family != FAMILY_PAX || pax == MRPC_PAX_LOCAL) return sw;
     if (pax >= sw->node->config.switches) return NULL;
     struct node_switch *other = &sw->node->switches[pax];
-    return other->gone || !other->pax ? NULL : other;
+    return other->gone || other->family != FAMILY_PAX ? NULL : other;
 }
 
 static const struct mrpc_entry *find(const struct node_switch *to, uint32_t word) {
-    for (size_t k = 0; k < sizeof commands / sizeof *commands; k++)
-        if (commands[k].id == (word & 0xFFFF))
-            return to->pax || !commands[k].fabric ? &commands[k] : NULL;
+    for (size_t d = 0; d < sizeof domains / sizeof *domains; d++)
+        for (const struct mrpc_entry *entry = domains[d]; entry->run; entry++)
+            if (entry->id == (word & 0xFFFF) && entry->families & FAMILY_BIT(to->family) &&
+                entry->generations & GEN_BIT(to->generation))
+                return entry;
     return NULL;
 }
 
-/* Runs the command; *answered = bytes of `out` that count, the rest of which is not written. */
-static uint32_t run(struct node_switch *sw, uint32_t word, uint8_t *out, uint32_t *answered) {
+uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
+                     uint32_t *answered) {
     struct node_switch *to = target(sw, word);
     *answered = 0;
     if (!to) return (uint32_t)MRPC_ERR_UNREACHABLE;
     const struct mrpc_entry *entry = find(to, word);
     if (!entry) return MRPC_ERR_COMMAND;
     memset(out, 0, entry->answer);
-    uint32_t code = entry->run(to, sw->image + GAS_MRPC_IN, out);
+    uint32_t code = entry->run(to, in, out);
     *answered = code ? 0 : entry->answer;
     return code;
 }
 
+/* Puts the answer where a guest wants it: the data before the status that says it is there. */
+static int complete_by_dma(struct node_switch *sw, uint32_t word, uint32_t code, const void *out) {
+    uint8_t buffer[DMA_DATA + GAS_MRPC_BYTES];
+    if (!sw->dma.write || !(gas_get(sw, GAS_MRPC_DMA_EN) & 1)) return 0;
+    uint64_t at = gas_get(sw, GAS_MRPC_DMA_ADDR);
+    at |= (uint64_t)gas_get(sw, GAS_MRPC_DMA_ADDR + 4) << 32;
+    bytes_put(buffer + DMA_STATUS, 4, MRPC_DONE);
+    bytes_put(buffer + DMA_COMMAND, 4, word & 0xFFFF);
+    bytes_put(buffer + DMA_RETURN, 4, code);
+    bytes_put(buffer + DMA_BYTES, 4, GAS_MRPC_BYTES);
+    memcpy(buffer + DMA_DATA, out, GAS_MRPC_BYTES);
+    if (sw->dma.write(sw->dma.context, at + DMA_COMMAND, buffer + DMA_COMMAND,
+                      sizeof buffer - DMA_COMMAND))
+        return 0;
+    fab_fence_release();
+    return sw->dma.write(sw->dma.context, at, buffer, 4) == 0;
+}
+
 void mrpc_run(struct node_switch *sw, uint32_t word) {
-    uint32_t out[GAS_MRPC_BYTES / 4], answered;
+    uint32_t in[GAS_MRPC_BYTES / 4], out[GAS_MRPC_BYTES / 4] = {0}, answered;
     gas_put(sw, GAS_MRPC_CMD, 4, word);
     gas_put(sw, GAS_MRPC_STATUS, 4, MRPC_IN_PROGRESS);
     if (sw->stuck) {
         sw->stuck--;
         return;
     }
-    uint32_t code = run(sw, word, (uint8_t *)out, &answered);
+    /* a copy: whoever maps the image may write to it while the command is being checked */
+    for (uint32_t k = 0; k < GAS_MRPC_BYTES; k += 4) in[k / 4] = gas_get(sw, GAS_MRPC_IN + k);
+    uint32_t code = mrpc_answer(sw, word, (uint8_t *)in, (uint8_t *)out, &answered);
     for (uint32_t k = 0; k < answered; k += 4) gas_put(sw, GAS_MRPC_OUT + k, 4, out[k / 4]);
     for (uint32_t k = answered; k < sw->answered; k += 4) /* nothing of the last answer stays */
         gas_put(sw, GAS_MRPC_OUT + k, 4, 0);
@@ -111,5 +124,10 @@ void mrpc_run(struct node_switch *sw, uint32_t word) {
     gas_put(sw, GAS_MRPC_RETURN, 4, code);
     fab_fence_release(); /* whoever sees the status sees the answer */
     gas_put(sw, GAS_MRPC_STATUS, 4, MRPC_DONE);
-    event_partition(sw, EVENT_MRPC_DONE);
+    int by_dma = complete_by_dma(sw, word, code, out);
+    int enabled = event_mark_partition(sw, 0, PART_MRPC_COMP);
+    if (by_dma)
+        event_raise(sw, gas_get(sw, GAS_MRPC_DMA_VECTOR)); /* instead of the event's vector */
+    else if (enabled)
+        event_raise(sw, VECTOR_EVENT);
 }

@@ -63,7 +63,7 @@ static uint32_t topology_data(struct node_switch *sw, const uint8_t *in, uint8_t
     return 0;
 }
 
-uint32_t mrpc_topology(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t topology(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     uint8_t dump[TOPOLOGY_MAX];
     if (in[0] == (sw->generation == 4 ? TOPOLOGY_DATA_GEN4 : TOPOLOGY_DATA))
         return topology_data(sw, in, out);
@@ -116,7 +116,7 @@ static uint32_t dump_fabric_port(struct node_switch *sw, unsigned id, uint8_t *o
     return 0;
 }
 
-uint32_t mrpc_gfms_dump(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t gfms_dump(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     switch (in[0]) {
         case GFMS_FABRIC:
             return dump_fabric(sw, out);
@@ -127,7 +127,7 @@ uint32_t mrpc_gfms_dump(struct node_switch *sw, const uint8_t *in, uint8_t *out)
     }
 }
 
-uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     (void)out;
     if (in[0] != GFMS_BIND && in[0] != GFMS_UNBIND) return MRPC_ERR_SUBCOMMAND;
     struct node_port *host = node_find_port(sw->node, in[1], in[2]);
@@ -143,7 +143,7 @@ uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out)
     return wiring_bind(sw->node, host, in[3], pdfids, n);
 }
 
-uint32_t mrpc_function_access(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t function_access(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     unsigned pdfid = (unsigned)bytes_get(in + 2, 2), addr = (unsigned)bytes_get(in + 4, 2);
     unsigned module = PDFID_MODULE(pdfid), function = PDFID_FUNCTION(pdfid), bytes = in[6];
     if (in[0] > 1) return MRPC_ERR_SUBCOMMAND;
@@ -162,3 +162,11 @@ uint32_t mrpc_function_access(struct node_switch *sw, const uint8_t *in, uint8_t
     bytes_put(out, 4, space_get(&s, addr, bytes));
     return 0;
 }
+
+const struct mrpc_entry mrpc_fabric_commands[] = {
+    {MRPC_TOPOLOGY, 1004, FAMILY_BIT(FAMILY_PAX), GENS_ALL, topology},
+    {MRPC_GFMS_DUMP, 88, FAMILY_BIT(FAMILY_PAX), GENS_ALL, gfms_dump},
+    {MRPC_GFMS_BIND, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, gfms_bind},
+    {MRPC_FUNCTION_ACCESS, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, function_access},
+    {0},
+};

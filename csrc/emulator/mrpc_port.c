@@ -38,7 +38,7 @@ static void status_record(const struct node_port *port, uint8_t *out) {
     out[11] = 0; /* first lane; lanes are not reversed */
 }
 
-uint32_t mrpc_link_status(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t link_status(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     uint64_t wanted = bytes_get(in, 8);
     unsigned records = sw->generation == 4 ? STATUS_RECORDS_GEN4 : STATUS_RECORDS, filled = 0;
     for (uint32_t k = 0; k < sw->port_count && filled < records; k++)
@@ -82,7 +82,7 @@ static void counters_type(struct node_port *port, int payload) {
     for (unsigned k = 0; k < 6; k++) port->counted[k / 3][k % 3] = 0; /* another unit: from 0 */
 }
 
-uint32_t mrpc_counters(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t counters(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     unsigned sub = in[0], n = in[1];
     if (sub != COUNTERS_GET && sub != COUNTERS_SET_TYPE) return MRPC_ERR_SUBCOMMAND;
     if (n > (sub == COUNTERS_GET ? COUNTERS_MAX : STATUS_RECORDS)) return MRPC_ERR_PARAMETER;
@@ -113,7 +113,7 @@ static uint8_t config_type(const struct node_port *port) {
     }
 }
 
-uint32_t mrpc_port_config(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t port_config(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     if (in[0] != CONFIG_SHOW && in[0] != CONFIG_SET) return MRPC_ERR_SUBCOMMAND;
     struct node_port *port = in[1] < NODE_PORT_IDS ? sw->by_id[in[1]] : NULL;
     if (!port) return MRPC_ERR_PORT;
@@ -131,7 +131,7 @@ uint32_t mrpc_port_config(struct node_switch *sw, const uint8_t *in, uint8_t *ou
     return 0;
 }
 
-uint32_t mrpc_port_control(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+static uint32_t port_control(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     (void)out;
     if (in[0] > FAB_PORT_HOT_RESET) return MRPC_ERR_SUBCOMMAND;
     struct node_port *port = in[1] < NODE_PORT_IDS ? sw->by_id[in[1]] : NULL;
@@ -174,3 +174,12 @@ uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *ou
     bytes_put(out + 4, 4, code);
     return 0;
 }
+
+const struct mrpc_entry mrpc_port_commands[] = {
+    {MRPC_LINK_STATUS, 720, FAMILIES_ALL, GENS_ALL, link_status},
+    {MRPC_PORT_COUNTERS, 896, FAMILIES_ALL, GENS_ALL, counters},
+    {MRPC_STACK_BIF, 8, FAMILIES_ALL, GENS_ALL, mrpc_bifurcation},
+    {MRPC_PORT_CONFIG, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, port_config},
+    {MRPC_PORT_CONTROL, 0, FAMILY_BIT(FAMILY_PAX), GENS_ALL, port_control},
+    {0},
+};

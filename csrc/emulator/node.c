@@ -68,8 +68,10 @@ static int check(const struct fab_node_config *c, const struct fab_node_port *po
     if (c->ports > c->switches * FAB_MAX_PORTS) return -EINVAL;
     if (!power_of_two_payload(c->mps) || !power_of_two_payload(c->mrrs)) return -EINVAL;
     for (uint32_t k = 0; k < c->switches; k++) {
-        uint32_t family = c->device_id[k] >> 8; /* 0x40..0x45 and 0x50..0x55 have this layout */
-        if ((family & ~0x1Fu) != 0x40 || (family & 15) > 5) return -EINVAL;
+        enum fab_family family;
+        uint32_t lanes;
+        if (c->device_id[k] >> 12 < 4 || c->device_id[k] >> 12 > 6) return -EINVAL; /* Gen3 */
+        if (fab_device_decode(c->device_id[k], &family, &lanes)) return -EINVAL;
         for (uint32_t to = 0; to < c->switches; to++) {
             if (c->route[k][to] == 0xFF) continue;
             const struct fab_node_port *p = find(c, ports, k, c->route[k][to]);
@@ -114,11 +116,10 @@ static void connect_ports(struct fab_node *node, const struct fab_node_port *por
 static void prepare_switches(struct fab_node *node) {
     for (uint32_t k = 0; k < node->config.switches; k++) {
         struct node_switch *sw = &node->switches[k];
-        uint32_t family = node->config.device_id[k] >> 8;
         sw->node = node;
         sw->index = k;
-        sw->generation = (uint8_t)(family >> 4);
-        sw->pax = (family & 15) == 2 || (family & 15) == 5;
+        sw->generation = (uint8_t)(node->config.device_id[k] >> 12);
+        fab_device_decode(node->config.device_id[k], &sw->family, &sw->lanes); /* checked before */
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "device.h"
 #include "fabcore.h"
 #include "regs.h"
 #include "traffic.h"
@@ -48,7 +49,8 @@ struct node_port {
     struct node_switch *sw;   /* constant */
     struct node_port *peer;   /* the other end of a fabric link, or NULL; constant */
     uint8_t pff;              /* constant */
-    uint8_t logical;          /* port number in partition 0: 0 upstream, 100 endpoint; constant */
+    uint8_t partition;        /* 0xFF = bound to none */
+    uint8_t logical;          /* port number in its partition: 0 upstream, 100 endpoint */
     int32_t out_link;         /* traffic link that leaves the switch here; constant */
     int32_t in_link;          /* the one that enters it here; constant */
     struct space space;
@@ -82,14 +84,35 @@ struct node_module {
     struct node_function functions[FAB_MAX_FUNCTIONS];
 };
 
+/* Whoever is told of a switch's interrupts: the vfio-user device, the TCP event channel. `tell` is
+ * called with the node's lock held; it neither blocks nor calls the node. */
+struct node_listener {
+    void (*tell)(void *context, unsigned vector);
+    void *context;
+    struct node_listener *next; /* the node's */
+};
+
+/* Where MRPC by DMA writes: a guest's memory. 0 or -errno. */
+struct node_dma {
+    int (*write)(void *context, uint64_t address, const void *data, size_t bytes);
+    void *context;
+};
+
+enum { VECTOR_EVENT = 0, VECTOR_DMA = 1, VECTORS = 2 };
+
 struct node_switch {
     struct fab_node *node;
     uint32_t index;
-    uint8_t generation;        /* 4, 5 */
-    uint8_t pax;               /* a PAX: takes PAX bits and fabric commands */
+    uint8_t generation;     /* 4, 5, 6: as the firmware's ping says */
+    enum fab_family family; /* a PAX takes PAX bits and fabric commands */
+    uint32_t lanes;         /* of the chip; constant */
+    struct node_listener *listeners;
+    struct node_dma dma;       /* write == NULL: commands complete by register only */
+    uint8_t told[VECTORS];     /* vectors raised since the listeners were last told */
     uint8_t *image;            /* FAB_BAR_BYTES: registers and page; constant */
     struct fab_bar_page *page; /* constant */
     fab_bar *bar;
+    uint32_t partitions; /* at least 1 */
     uint32_t port_count;
     struct node_port *by_pff[FAB_MAX_PORTS];
     struct node_port *by_id[NODE_PORT_IDS];
@@ -190,31 +213,52 @@ unsigned vc_slots(const struct vc *vc, uint16_t *slots, size_t classes);
 
 /* ---- gas.c: the register image ---- */
 void gas_build(struct node_switch *sw);
+/* -ENODEV gone, -ERANGE; blocks of any length and alignment. A command starts only by an aligned
+ * 4-byte write of its doorbell. */
+int gas_read(const struct node_switch *sw, uint64_t off, void *out, size_t bytes);
 int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned width);
+int gas_write_block(struct node_switch *sw, uint64_t off, const void *data, size_t bytes);
 void gas_put(struct node_switch *sw, uint32_t at, unsigned bytes, uint64_t value);
 uint32_t gas_get(const struct node_switch *sw, uint32_t at);
 int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
 
 /* ---- event.c ---- */
 void event_port(struct node_port *port, unsigned k);
-void event_partition(struct node_switch *sw, unsigned k);
+void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
+void event_global(struct node_switch *sw, unsigned k);
+/* Marks it without raising a vector; true if its interrupt is enabled. */
+int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k);
 /* True if the register is an event header, which then took the write. */
 int event_write(struct node_switch *sw, uint32_t at, uint32_t value);
-enum { EVENT_MRPC_DONE = 1 }; /* partition event */
+/* Tells the listeners each vector raised since the last call, once. */
+void event_deliver(struct node_switch *sw);
+void node_deliver(struct fab_node *node); /* of all switches: a change may reach across links */
+void event_raise(struct node_switch *sw, unsigned vector);
+int node_listen(struct fab_node *node, size_t sw, struct node_listener *listener); /* locks */
+void node_unlisten(struct fab_node *node, size_t sw, struct node_listener *listener);
 
-/* ---- mrpc.c, mrpc_port.c, mrpc_fabric.c: in is the mailbox, out as long as mrpc.c says and zeroed
- * ---- */
-void mrpc_run(struct node_switch *sw, uint32_t word);
+/* ---- mrpc.c, and the domains of commands, each with its table ---- */
+#define FAMILY_BIT(family) (1u << (family))
+#define FAMILIES_ALL 7u
+#define GEN_BIT(generation) (1u << (generation))
+#define GENS_ALL (GEN_BIT(4) | GEN_BIT(5) | GEN_BIT(6))
+/* in: GAS_MRPC_BYTES, behind what was sent zeros (TCP) or what stood in the mailbox; out: as many,
+ * the first `answer` of them zeroed. Returns the firmware's return code. */
 typedef uint32_t (*mrpc_handler)(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_link_status(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_counters(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_port_config(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_port_control(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+struct mrpc_entry {
+    uint16_t id;
+    uint16_t answer;     /* bytes that it may fill, a multiple of 4 */
+    uint8_t families;    /* FAMILY_BITs that know it */
+    uint8_t generations; /* GEN_BITs that know it; an id may have an entry for each */
+    mrpc_handler run;    /* NULL ends a table */
+};
+extern const struct mrpc_entry mrpc_port_commands[], mrpc_fabric_commands[];
+/* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
+ * the return code is not 0. */
+uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
+                     uint32_t *answered);
+void mrpc_run(struct node_switch *sw, uint32_t word); /* the doorbell */
 uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_topology(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_gfms_dump(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out);
-uint32_t mrpc_function_access(struct node_switch *sw, const uint8_t *in, uint8_t *out);
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);

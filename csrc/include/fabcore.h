@@ -264,6 +264,7 @@ FAB_API uint64_t fab_node_time_ns(const fab_node *node);
 FAB_API int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function,
                                   uint8_t *out);
 
+/* Faults on demand; `count` means what each says. Durations are in virtual microseconds. */
 enum {
     FAB_FAULT_LINK_DOWN = 1, /* port: link down until FAB_FAULT_LINK_UP */
     FAB_FAULT_LINK_UP = 2,
@@ -271,7 +272,23 @@ enum {
     FAB_FAULT_VC_STUCK = 4,   /* port: the next `count` table loads never clear their status bit */
     FAB_FAULT_TORN_WRITE = 5, /* port: the next `count` table dword writes are lost */
     FAB_FAULT_GONE = 6,       /* the switch vanishes: accesses are -ENODEV */
-    FAB_FAULT_BACK = 7
+    FAB_FAULT_BACK = 7,
+    FAB_FAULT_LINK_FLAP = 8, /* port: the link goes down and trains again, `count` times */
+    FAB_FAULT_WIDTH = 9,     /* port: trains to at most `count` lanes; 0 = the fault is over */
+    FAB_FAULT_SPEED = 10,    /* port: trains to at most generation `count`; 0 = over */
+    FAB_FAULT_REMOVED = 11,  /* module port: the module is pulled without notice */
+    FAB_FAULT_INSERTED = 12, /* module port: and put back */
+    FAB_FAULT_MRPC_INTERRUPTED = 13, /* the next `count` commands end as interrupted (0x100) */
+    FAB_FAULT_ALL_ONES = 14,         /* port: its registers read as all ones for `count` us */
+    FAB_FAULT_CORRECTABLE = 15, /* port: an error of that severity; count = bit in the AER status */
+    FAB_FAULT_NONFATAL = 16,
+    FAB_FAULT_FATAL = 17,
+    FAB_FAULT_HEAT = 18,          /* module port: `count` W of heat beside its load; 0 = over */
+    FAB_FAULT_EVENT_LOST = 19,    /* the next `count` events are neither marked nor told */
+    FAB_FAULT_FIRMWARE_TORN = 20, /* the next `count` blocks of a firmware update are lost */
+    FAB_FAULT_RESET = 21,         /* the switch resets by itself */
+    FAB_FAULT_SUPPLY_LOST = 22,   /* module port: its supply fails */
+    FAB_FAULT_SUPPLY_BACK = 23
 };
 FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count);
 

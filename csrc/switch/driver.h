@@ -9,14 +9,13 @@
 
 #include <stdbool.h>
 
+#include "device.h"
 #include "fabcore.h"
 #include "regs.h"
 
 #define ALL_ONES UINT32_C(0xFFFFFFFF) /* what a read of a device that is not there returns */
 #define PORT_IDS 64                   /* physical port ids of one switch */
 #define PAX_UNKNOWN (-1)
-
-enum fab_family { FAMILY_PFX, FAMILY_PSX, FAMILY_PAX };
 
 struct fab_switch {
     fab_bar *bar;
@@ -55,8 +54,6 @@ int fab_switch_command(fab_switch *sw, uint32_t command, const void *in, size_t 
                        size_t out_bytes);
 /* Asks generation and PAX index once; 0 or -errno. */
 int fab_switch_ready(fab_switch *sw);
-/* Family and lanes of a Switchtec device id; 0, or -EPROTO for anything else. */
-int fab_device_decode(uint32_t device_id, enum fab_family *family, uint32_t *lanes);
 /* -ENODEV when the device id reads all ones, else `otherwise`. */
 int fab_switch_gone(fab_switch *sw, int otherwise);
 

@@ -16,7 +16,9 @@ enum {
     GAS_MRPC_CMD = 0x800, /* u32, write = doorbell */
     GAS_MRPC_STATUS = 0x804,
     GAS_MRPC_RETURN = 0x808,
-    GAS_MRPC_DMA_EN = 0x80C,
+    GAS_MRPC_DMA_EN = 0x80C,   /* bit 0 */
+    GAS_MRPC_DMA_ADDR = 0x810, /* u64 */
+    GAS_MRPC_DMA_VECTOR = 0x818,
     GAS_MRPC_DMA_VER = 0x81C,
     GAS_BIFUR_VALID = 0x1000,
     GAS_STACK_VALID = 0x1001, /* u8[6] */
@@ -49,7 +51,57 @@ enum {
     PFF_EVENT_STRIDE = 0x18,
     PFF_EVENT_LINK_STATE = 12
 };
-enum { PART_USP_PFF = 0x10, PART_VEP_PFF = 0x14, PART_DSP_PFF = 0x18, PART_EVENT_SUMMARY = 0x114 };
+enum {
+    PART_USP_PFF = 0x10,
+    PART_VEP_PFF = 0x14,
+    PART_DSP_PFF = 0x18,
+    PART_VEP_VECTOR = 0x100, /* u16: interrupt vector of events */
+    PART_USP_VECTOR = 0x102, /* u16 */
+    PART_EVENT_SUMMARY = 0x114,
+    PART_EVENT_HEADERS = 0x124, /* + 0x18 * k */
+    PART_EVENTS = 5,
+    GLOBAL_EVENT_HEADERS = 0x1830, /* + 0x18 * k */
+    GLOBAL_EVENTS = 14,
+    PFF_EVENTS = 13
+};
+/* Events by their k: of the whole switch, of a partition, of a PFF. */
+enum {
+    GLOBAL_STACK_ERROR = 0,
+    GLOBAL_PPU_ERROR = 1,
+    GLOBAL_ISP_ERROR = 2,
+    GLOBAL_SYS_RESET = 3,
+    GLOBAL_FW_EXC = 4,
+    GLOBAL_FW_NMI = 5,
+    GLOBAL_FW_NON_FATAL = 6,
+    GLOBAL_FW_FATAL = 7,
+    GLOBAL_TWI_MRPC_COMP = 8,
+    GLOBAL_TWI_MRPC_COMP_ASYNC = 9,
+    GLOBAL_CLI_MRPC_COMP = 10,
+    GLOBAL_CLI_MRPC_COMP_ASYNC = 11,
+    GLOBAL_GPIO_INT = 12,
+    GLOBAL_GFMS = 13
+};
+enum {
+    PART_RESET = 0,
+    PART_MRPC_COMP = 1,
+    PART_MRPC_COMP_ASYNC = 2,
+    PART_DYN_BIND_COMP = 3,
+    PART_INTERCOMM_NOTIFY = 4
+};
+enum {
+    PFF_AER_IN_P2P = 0,
+    PFF_AER_IN_VEP = 1,
+    PFF_DPC = 2,
+    PFF_CTS = 3,
+    PFF_UEC = 4,
+    PFF_HOTPLUG = 5,
+    PFF_IER = 6,
+    PFF_THRESH = 7,
+    PFF_POWER_MGMT = 8,
+    PFF_TLP_THROTTLING = 9,
+    PFF_FORCE_SPEED = 10,
+    PFF_CREDIT_TIMEOUT = 11
+};
 #define PFF_NONE UINT32_C(0xFFFFFFFF)
 enum { EVENT_OCCURRED = 1, EVENT_EN_LOG = 2, EVENT_EN_CLI = 4, EVENT_EN_IRQ = 8, EVENT_FATAL = 16 };
 
@@ -61,8 +113,9 @@ enum { MRPC_IN_PROGRESS = 1, MRPC_DONE = 2, MRPC_ERROR = 0xFF, MRPC_INTERRUPTED 
 enum {
     MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
-    MRPC_LINK_STATUS = 0x1C,   /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
-    MRPC_ECHO = 0x41,          /* u32 -> ~u32 */
+    MRPC_STACK_BIF = 0x0B,
+    MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
+    MRPC_ECHO = 0x41,        /* u32 -> ~u32 */
     MRPC_PAX_ID = 0x81,
     MRPC_TOPOLOGY = 0x82,    /* sub 1 start, 2 status, 5 data, 4 finish */
     MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
