@@ -5,6 +5,7 @@ import errno
 import operator
 import os
 import threading
+import weakref
 
 import numpy as np
 
@@ -48,6 +49,7 @@ include "bar.pxi"
 include "switch.pxi"
 include "functions.pxi"
 include "emulator.pxi"
+include "ways.pxi"
 
 
 def layout() -> int:

@@ -17,6 +17,7 @@ cdef class EmulatedNode:
     cdef readonly int switches
     cdef readonly bint realtime
     cdef list _bars
+    cdef list _ways  # weak references to what else serves it: they end before it does
 
     def __cinit__(self, *, switches, ports, routes, modules, mps=256, mrrs=512, seed=0, name="node", shm=None):
         cdef fab_node_config config
@@ -53,7 +54,7 @@ cdef class EmulatedNode:
             free(rows)
         if rc < 0:
             _raise_bar(rc, f"shm:{shm}" if shm is not None else "emulated node")
-        self._bars = []
+        self._bars, self._ways = [], []
 
     def bar(self, k):
         """The Bar of switch k; it belongs to the node."""
@@ -141,10 +142,13 @@ cdef class EmulatedNode:
         cdef fab_node *node = self._node
         if node is NULL:
             return
+        for way in [reference() for reference in self._ways]:
+            if way is not None:
+                way.close()
         self._node = NULL
         for bar in self._bars:
             bar.close()
-        self._bars = []
+        self._bars, self._ways = [], []
         with nogil:
             fab_node_close(node)
 

@@ -280,6 +280,15 @@ cdef extern from "fabcore.h" nogil:
     int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function, uint8_t *out)
     int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count)
 
+    cdef struct fab_vfio_user_options:
+        uint8_t multifunction
+        uint8_t no_dma
+    ctypedef struct fab_vfio_user:
+        pass
+    int fab_vfio_user_open(fab_node *node, size_t sw, const char *path,
+                           const fab_vfio_user_options *options, fab_vfio_user **out)
+    void fab_vfio_user_close(fab_vfio_user *server)
+
 cdef extern from "fab_arrow.h" nogil:
     enum: FAB_COLUMNS_ROWS_MAX
     cdef struct ArrowSchema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from fabcore.vms import LAST_GENERATION, SLOT_BITS, VMs
 from fabcore.vms_check import check_rate
 
 if TYPE_CHECKING:
+    from fabcore._core import VfioUser
     from fabcore.switch import Chassis
     from fabcore.topology import Topology
 
@@ -116,6 +118,17 @@ class Workload:
     def set_step(self, seconds: float) -> None:
         """The longest step in which traffic is moved; 1 ms unless set."""
         self._here("set_step").set_step(seconds)
+
+    def serve_vfio_user(
+        self, path: str | os.PathLike[str], switch: int = 0, *,
+        multifunction: bool = False, dma: bool = True,
+    ) -> VfioUser:  # fmt: skip
+        """Serves a switch at a Unix socket as a guest's PCI device, until what is returned is
+        closed or dropped. multifunction: its header says so. dma: MRPC by DMA is offered."""
+        from fabcore._core import VfioUser
+
+        emulator = self._here("serve_vfio_user")
+        return VfioUser(emulator, switch, path, multifunction=multifunction, dma=dma)
 
     def fault(self, switch: int, kind: str, port: int = 0, count: int = 1) -> None:
         """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
