@@ -104,6 +104,7 @@ cdef extern from "fabcore.h" nogil:
     int fab_bar_flush(fab_bar *bar)
     uint64_t fab_bar_writes(const fab_bar *bar)
     int fab_bar_gone(fab_bar *bar)
+    int fab_bar_interrupts(fab_bar *bar, const int *events, size_t n)
 
     ctypedef struct fab_switch:
         pass

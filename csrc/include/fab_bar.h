@@ -91,6 +91,11 @@ FAB_API uint64_t fab_bar_writes(const fab_bar *bar);
  * 0 also where neither exists. Hardware stays gone: open it anew. */
 FAB_API int fab_bar_gone(fab_bar *bar);
 
+/* Routes the device's MSI-X vectors 0..n-1 to event descriptors, in place of those of the last
+ * call; n = 0 turns them off. The descriptors stay the caller's. Only through vfio: elsewhere
+ * -ENOTSUP; -ERANGE: the device has fewer vectors, which changes nothing. */
+FAB_API int fab_bar_interrupts(fab_bar *bar, const int *events, size_t n);
+
 /* Off the straight path; the functions below call these. */
 FAB_API int fab_bar_read_other(fab_bar *bar, uint64_t off, uint64_t *value, unsigned width);
 FAB_API int64_t fab_bar_get32_other(fab_bar *bar, uint64_t off);

@@ -57,6 +57,11 @@ def ask_host(*words: str) -> None:
     print("HOST", *words, flush=True)
 
 
+def measured(what: str, value: float) -> None:
+    """Reports a figure: nothing is asserted of it."""
+    print("MEASURED", what, f"{value:.1f}", flush=True)
+
+
 def power_off(folder: Path) -> None:
     """Takes the power from a device's slot behind the kernel's back, as pulling it does."""
     setpci(folder.resolve().parent.name, POWER_OFF)
