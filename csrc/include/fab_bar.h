@@ -38,6 +38,9 @@ typedef struct fab_bar {
     uint64_t owner;     /* this process, as the queue's lock names it */
     uint64_t posted;    /* the queue's head after this bar's last write */
     uint64_t looked_ns; /* when the owner was last seen alive, CLOCK_MONOTONIC */
+    uint64_t pulse;     /* elsewhere: the node's steps when they last moved, and when that was */
+    uint64_t pulse_ns;
+    int elsewhere;      /* the node's pid means nothing here: a guest, a container */
     uint32_t reads;     /* through a queued bar */
     int queued;         /* writes travel through the page's queue */
     int combining;      /* stores gather in the core until a fence */
