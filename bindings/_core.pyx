@@ -49,7 +49,8 @@ include "bar.pxi"
 include "switch.pxi"
 include "functions.pxi"
 include "emulator.pxi"
-include "ways.pxi"
+include "ethernet.pxi"
+include "vfio_user.pxi"
 
 
 def layout() -> int:

@@ -289,6 +289,21 @@ cdef extern from "fabcore.h" nogil:
     int fab_vfio_user_open(fab_node *node, size_t sw, const char *path,
                            const fab_vfio_user_options *options, fab_vfio_user **out)
     void fab_vfio_user_close(fab_vfio_user *server)
+    enum: FAB_ETHERNET_ANYWHERE
+    cdef struct fab_ethernet_counters_t "fab_ethernet_counters":
+        uint64_t connections
+        uint64_t open
+        uint64_t refused
+        uint64_t malformed
+        uint64_t commands
+        uint64_t events
+    ctypedef struct fab_ethernet:
+        pass
+    int fab_ethernet_open(fab_node *node, const char *address, uint16_t port, unsigned flags,
+                          fab_ethernet **out, size_t *failed)
+    void fab_ethernet_close(fab_ethernet *e)
+    int fab_ethernet_port(const fab_ethernet *e, size_t sw)
+    void fab_ethernet_counters(const fab_ethernet *e, fab_ethernet_counters_t *out)
 
 cdef extern from "fab_arrow.h" nogil:
     enum: FAB_COLUMNS_ROWS_MAX

@@ -120,7 +120,17 @@ def test_version_and_bare_call() -> None:
         (["emulate"], "--shm NAME"),
         (["emulate", "--shm", "a/b"], "'a/b'"),
         (["emulate", "--shm", ".."], "'..'"),
-        (["emulate", "--shm", "x", "--listen", "127.0.0.1"], "--listen"),
+        (["emulate", "--listen", "localhost"], "'localhost' is no IPv4 address"),
+        (["emulate", "--listen", "127.0.0.1:5"], "'127.0.0.1:5' is no IPv4 address"),
+        (["emulate", "--listen", "::1"], "'::1' is no IPv4 address"),
+        (["emulate", "--listen", "192.0.2.1"], "--listen-any"),
+        (["emulate", "--listen", "192.0.2.1", "--listen-any"], "192.0.2.1:54545 (switch 0)"),
+        (["emulate", "--listen", "0.0.0.0", "--listen-any"], "switch k listens on the address + k"),
+        (["emulate", "--listen", "127.255.255.252"], "switch k listens on the address + k"),
+        (["emulate", "--shm", "x", "--listen-any"], "--listen ADDR"),
+        (["emulate", "--shm", "x", "--device-id", "PSX"], "0x5100"),
+        (["emulate", "--shm", "x", "--device-id", "0x8532"], "0x8532 names no chip"),
+        (["emulate", "--shm", "x", "--device-id", "0x5252"], "over the 52 lanes"),
         (["emulate", "--shm", "x", "--vfio-user", "/tmp/x"], "--vfio-user"),
         (["emulate", "--shm", "x", "--topology", "/nowhere.toml"], "/nowhere.toml"),
         (["replay", "/nowhere.parquet"], "/nowhere.parquet"),
@@ -303,7 +313,8 @@ def test_a_second_node_of_the_same_name_is_refused_and_harms_nothing() -> None:
     with started("emulate", "--shm", name, "--json") as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert ready == {"event": "ready", "target": f"shm:{name}", "switches": 4}
+        target = f"shm:{name}"
+        assert ready == {"event": "ready", "target": target, "ways": [target], "switches": 4}
         assert name in refused("emulate", "--shm", name)
         assert (SHM / name).exists()
         process.terminate()

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 KINDS: Final = ("module", "host", "fabric", "management")
 ARBITRATIONS: Final = ("mfvc", "shaper", "none")
 PHASES: Final = (32, 64, 128, 256)
-CHIP_LANES: Final = (0x00, 0x84, 0x68, 0x52, 0x36, 0x28)
 MAX_MODULES: Final = 8
 MAX_VFS: Final = 32
 MAX_PORT: Final = 63
@@ -78,10 +77,11 @@ def _check_switches(topology: Topology) -> None:
         raise Fault("there is no switch: add a [[switch]]", "switch")
     _check_run((s.id for s in switches), "switch", "switch", "id", list(range(len(switches))))
     for entry, switch in enumerate(switches):
-        if switch.device_id & 0xFF not in CHIP_LANES or not 0 <= switch.device_id <= 0xFFFF:
+        if switch.lanes == 0:
             message = (
-                f"device id 0x{switch.device_id:x} names no chip: its low byte tells the lanes, "
-                "00 (= 100), 84, 68, 52, 36 or 28"
+                f"device id 0x{switch.device_id:x} names no chip: use 0x5200 (PAX Gen5), 0x5100 "
+                "(PSX), 0x5000 (PFX), 0x42ll, 0x41ll, 0x40ll (Gen4), with ll = 00 (100 lanes), "
+                "84, 68, 52, 36 or 28, or 0x63ll, 0x62ll (Gen6 PSX, PFX), ll = 60, 44, 64 or 48"
             )
             raise Fault(message, "switch", entry, "device_id")
 

@@ -52,18 +52,32 @@ class ModuleSpec:
     supply_w: float
 
 
+# Lanes by the low byte of the device id, by generation (its first digit). The second digit is the
+# family: Gen4 and Gen5 PFX, PSX, PAX and their -A variants, Gen6 PFXs, PSXs, PFX, PSX.
+_LANES = dict.fromkeys((4, 5), {0x00: 100, 0x84: 84, 0x68: 68, 0x52: 52, 0x36: 36, 0x28: 28})
+_LANES |= {6: {0x48: 48, 0x64: 64, 0x44: 144, 0x60: 160}}
+_FAMILIES = {4: 6, 5: 6, 6: 4}
+
+
+def chip_lanes(device_id: int) -> int:
+    """The lanes of the Switchtec chip with that device id; 0: there is no such chip."""
+    generation, family = device_id >> 12, device_id >> 8 & 0xF
+    if family >= _FAMILIES.get(generation, 0):
+        return 0
+    return _LANES[generation].get(device_id & 0xFF, 0)
+
+
 @dataclass(frozen=True)
 class SwitchSpec:
-    """One switch chip; the device id's low byte tells its lanes."""
+    """One switch chip; its device id tells generation, family and lanes."""
 
     id: int
     device_id: int
 
     @property
     def lanes(self) -> int:
-        """The chip's lanes: low byte 0x00 = 100, else 0x84, 0x68, 0x52, 0x36, 0x28 as they read."""
-        low = self.device_id & 0xFF
-        return 100 if low == 0 else int(f"{low:x}")
+        """The chip's lanes."""
+        return chip_lanes(self.device_id)
 
 
 @dataclass(frozen=True)

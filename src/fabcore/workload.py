@@ -17,7 +17,7 @@ from fabcore.vms import LAST_GENERATION, SLOT_BITS, VMs
 from fabcore.vms_check import check_rate
 
 if TYPE_CHECKING:
-    from fabcore._core import VfioUser
+    from fabcore._core import Ethernet, VfioUser
     from fabcore.switch import Chassis
     from fabcore.topology import Topology
 
@@ -133,6 +133,15 @@ class Workload:
     def fault(self, switch: int, kind: str, port: int = 0, count: int = 1) -> None:
         """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
         self._here("fault").fault(switch, kind, port, count)
+
+    def serve_ethernet(
+        self, address: str = "127.0.0.1", port: int = 54545, *, anywhere: bool = False
+    ) -> Ethernet:
+        """Serves the vendor's management protocol, switch k at address + k, until what is
+        returned is closed or dropped. port 0: any free one. anywhere: not only loopback."""
+        from fabcore._core import Ethernet
+
+        return Ethernet(self._here("serve_ethernet"), address, port, anywhere=anywhere)
 
     def _slots(self, handles: ArrayLike) -> NDArray[np.int64]:
         return np.asarray(handles, dtype=np.int64) & ((1 << SLOT_BITS) - 1)

@@ -126,14 +126,43 @@ def emulate(
     topology: Annotated[
         Path | None, typer.Option(help="TOML file of the node; without it the default one.")
     ] = None,
+    device_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="What every switch is, instead of what the topology says (or device_id per "
+            "[[switch]] there): 0x5200 PAX, 0x5100 PSX, 0x5000 PFX, 0x4200 PAX Gen4, "
+            "0x6160 PSX Gen6.",
+        ),
+    ] = None,
     shm: Annotated[
         str | None, typer.Option(metavar="NAME", help="Share it as /dev/shm/NAME (shm:NAME).")
     ] = None,
     listen: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Management over TCP; not available yet.")
+        str | None,
+        typer.Option(
+            metavar="ADDR",
+            help="Serve the vendor's Ethernet management protocol: switch k at ADDR + k, TCP port "
+            "54545. The vendor's tool opens switch 0 as ADDR:0.",
+        ),
     ] = None,
+    listen_any: Annotated[
+        bool,
+        typer.Option(
+            "--listen-any",
+            help="ADDR may be other than loopback. The protocol has neither authentication nor "
+            "encryption: whoever connects programs the switches.",
+        ),
+    ] = False,
     vfio_user: Annotated[
-        str | None, typer.Option(metavar="SOCKET", help="A guest's PCI device; not available yet.")
+        str | None,
+        typer.Option(
+            metavar="SOCKET",
+            help="Be PCI devices for a guest: switch 0 is served over vfio-user at the Unix socket "
+            "SOCKET, switch k at SOCKET.k. QEMU 10.1 or newer takes one as "
+            '-device \'{"driver":"vfio-user-pci","socket":{"type":"unix","path":"SOCKET"}}\', '
+            "its memory shared (memory-backend-memfd,share=on), or MRPC does not complete by DMA.",
+        ),
     ] = None,
     seed: Seed = 0,
     print_topology: Annotated[
@@ -143,17 +172,23 @@ def emulate(
 ) -> None:
     """Run an emulated Resource Node in real time until SIGTERM or Ctrl-C.
 
-    One line that starts with "ready" says that it can be opened.
+    Name at least one way in; all lead to the same registers. One line that starts with "ready"
+    says that every one is open, and lists them.
 
     \b
     Examples:
       fabcore emulate --shm demo
+      fabcore emulate --listen 127.0.0.1                  four PAX, 127.0.0.1 to 127.0.0.4
+      switchtec info 127.0.0.1:0                          ... as the vendor's tool sees one
+      fabcore emulate --listen 127.0.1.1 --device-id 0x5100 --shm psx
+      fabcore emulate --vfio-user /run/switch
       fabcore emulate --print-topology > node.toml
       fabcore emulate --topology node.toml --shm demo
     """
-    from fabcore.cli.emulate import emulate_command
+    from fabcore.cli.emulate import Ways, emulate_command
 
-    emulate_command(topology, shm, listen, vfio_user, seed, print_topology, json)
+    ways = Ways(shm, listen, listen_any, vfio_user)
+    emulate_command(topology, device_id, ways, seed, print_topology, json)
 
 
 @app.command()

@@ -1,0 +1,66 @@
+"""An emulated node of one identity with its management protocol open on free ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wire import COMMAND, EVENT, Channel
+
+from fabcore.emulated import emulated_node
+from fabcore.topology import Topology
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A kind of switch, and what tells it apart on the wire."""
+
+    device_id: int
+    generation: int
+    pax: bool
+
+
+IDENTITIES = {
+    "PAX": Identity(0x5200, 5, True),
+    "PSX": Identity(0x5100, 5, False),
+    "PFX": Identity(0x5000, 5, False),
+    "PAX4": Identity(0x4200, 4, True),
+    "PSX6": Identity(0x6160, 6, False),
+}
+
+
+class Served:
+    """The default node, all of its chips of one identity, with its management protocol open."""
+
+    def __init__(self, identity: Identity) -> None:
+        from fabcore._core import Ethernet
+
+        topology = Topology.default()
+        switches = tuple(replace(s, device_id=identity.device_id) for s in topology.switches)
+        self.identity = identity
+        self.node: Any = emulated_node(replace(topology, switches=switches))
+        self.server = Ethernet(self.node, "127.0.0.1", 0)
+        self._channels: list[Channel] = []
+
+    def command(self, switch: int = 0) -> Channel:
+        return self._keep(Channel.opened(self.server.addresses[switch], COMMAND))
+
+    def event(self, switch: int = 0, receive_bytes: int | None = None) -> Channel:
+        return self._keep(Channel.opened(self.server.addresses[switch], EVENT, receive_bytes))
+
+    def connect(self, switch: int = 0) -> Channel:
+        """A connection that has not opened anything."""
+        return self._keep(Channel(self.server.addresses[switch]))
+
+    def _keep(self, channel: Channel) -> Channel:
+        self._channels.append(channel)
+        return channel
+
+    def word(self, command: int, switch: int = 0) -> int:
+        """The command word as a client of this identity sends it once it knows the switch."""
+        return (switch << 18 if self.identity.pax else 0xFFFC0000) | command
+
+    def close(self) -> None:
+        for channel in self._channels:
+            channel.close()
+        self.node.close()
