@@ -26,8 +26,8 @@ enum {
 };
 
 /* A piece of the client's memory as the device addresses it. Written to through the file, so that
- * a client that cuts the file short gets an error and not the node a signal; only huge pages,
- * whose files take no write(), are mapped. */
+ * a client that cuts the file short harms itself alone and the node gets no signal; only huge
+ * pages, whose files take no write(), are mapped. */
 struct vfio_user_map {
     uint64_t address, bytes, offset;
     int file;      /* -1: the client keeps it to itself */

@@ -158,10 +158,9 @@ def emulate(
         str | None,
         typer.Option(
             metavar="SOCKET",
-            help="Be PCI devices for a guest: switch 0 is served over vfio-user at the Unix socket "
-            "SOCKET, switch k at SOCKET.k. QEMU 10.1 or newer takes one as "
-            '-device \'{"driver":"vfio-user-pci","socket":{"type":"unix","path":"SOCKET"}}\', '
-            "its memory shared (memory-backend-memfd,share=on), or MRPC does not complete by DMA.",
+            help="Be a guest's PCI device over vfio-user (QEMU 10.1 or newer): switch 0 at the "
+            "Unix socket SOCKET, switch k at SOCKET.k. For MRPC by DMA the guest's memory must be "
+            "shared (memory-backend-memfd,share=on).",
         ),
     ] = None,
     seed: Seed = 0,
