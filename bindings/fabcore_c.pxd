@@ -180,6 +180,48 @@ cdef extern from "fabcore.h" nogil:
                                            const uint8_t *entries, size_t phases)
     int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *entries, size_t max)
 
+    enum: FAB_EVENTS
+    enum: FAB_EVENT_ALL
+    enum: FAB_EVENT_LOG
+    enum: FAB_EVENT_CLI
+    enum: FAB_EVENT_IRQ
+    enum: FAB_EVENT_FATAL
+    enum: FAB_STACK_COUNTERS
+    enum: FAB_LATENCY_ALL
+    cdef struct fab_event:
+        uint8_t event
+        uint8_t index
+        uint8_t pff
+        uint8_t enabled
+        uint32_t count
+        uint32_t data[5]
+    cdef struct fab_event_counter:
+        uint8_t ports
+        uint8_t egress
+        uint32_t types
+        uint32_t threshold
+        uint32_t value
+    cdef struct fab_latency:
+        uint16_t min_ns
+        uint16_t max_ns
+    const char *fab_event_name(unsigned event)
+    int fab_switch_events(fab_switch *sw, fab_event *out, size_t max)
+    int fab_switch_event_clear(fab_switch *sw, unsigned event, unsigned index)
+    int fab_switch_event_enable(fab_switch *sw, unsigned event, unsigned index, unsigned enables,
+                                int on)
+    int fab_switch_event_counter_setup(fab_switch *sw, uint8_t stack, uint8_t counter,
+                                       const fab_event_counter *setup)
+    int fab_switch_event_counters(fab_switch *sw, uint8_t stack, uint8_t first, size_t n,
+                                  int clear, fab_event_counter *out)
+    int fab_switch_latency_setup(fab_switch *sw, const uint8_t *egress, const uint8_t *ingress,
+                                 size_t n)
+    int fab_switch_latency(fab_switch *sw, const uint8_t *egress, size_t n, int clear,
+                           fab_latency *out)
+    int fab_switch_temperature(fab_switch *sw, double *celsius, size_t max)
+    int fab_switch_gas_read(fab_switch *sw, int pax, uint32_t off, void *out, size_t n)
+    int fab_switch_gas_write(fab_switch *sw, int pax, uint32_t off, const void *data, size_t n)
+    int fab_switch_hard_reset(fab_switch *sw)
+
     cdef struct fab_target:
         uint8_t kind
         uint8_t sw

@@ -94,25 +94,48 @@ cdef class Switch:
             self._fail(n, "routes")
         return [out[i] for i in range(n)]
 
-    def counters(self, ports) -> object:
-        """Cumulative payload bytes of physical ports (k,): (k, 7) uint64.
+    counters = property(lambda self: Counters(self), doc="The switch's counters; counters(ports) reads bytes.")
+    events = property(lambda self: Events(self), doc="The switch's events.")
 
-        Columns: time_us, egress posted, completion, nonposted, ingress posted, completion,
-        nonposted.
-        """
+    def temperature(self) -> tuple:
+        """Die temperature in degrees Celsius, one value a sensor."""
         self._check()
-        cdef const unsigned char[::1] ids = np.ascontiguousarray(ports, dtype=np.uint8)
-        cdef size_t n = ids.shape[0]
-        out = np.zeros((n, 7), np.uint64)
-        if n == 0:
-            return out
-        cdef uint64_t[:, ::1] view = out
+        cdef double celsius[4]
+        n = fab_switch_temperature(self._sw, celsius, 4)
+        if n < 0:
+            self._fail(n, "temperature")
+        return tuple(celsius[k] for k in range(n))
+
+    def gas_read(self, int pax, uint32_t off, size_t n) -> bytes:
+        """n bytes of the registers of the fabric's switch `pax`, by firmware command."""
+        self._check()
+        cdef bytes out = PyBytes_FromStringAndSize(NULL, n)
+        cdef char *p = PyBytes_AS_STRING(out)
         cdef int rc
         with nogil:
-            rc = fab_switch_counters(self._sw, &ids[0], n, <fab_port_counters *>&view[0, 0])
+            rc = fab_switch_gas_read(self._sw, pax, off, p, n)
         if rc < 0:
-            self._fail(rc, "counters")
+            self._fail(rc, f"registers of PAX {pax} at 0x{off:x}")
         return out
+
+    def gas_write(self, int pax, uint32_t off, const unsigned char[::1] data):
+        """Writes registers of the fabric's switch `pax`, by firmware command; not its mailbox."""
+        self._check()
+        cdef size_t n = data.shape[0]
+        cdef const unsigned char *p = &data[0] if n else NULL
+        cdef int rc
+        with nogil:
+            rc = fab_switch_gas_write(self._sw, pax, off, p, n)
+        if rc < 0:
+            self._fail(rc, f"registers of PAX {pax} at 0x{off:x}")
+
+    def hard_reset(self):
+        """Resets the switch: it answers, then forgets its registers and tables, and its links
+        train again. Wait, `identify` it anew, and make plans anew."""
+        self._check()
+        rc = fab_switch_hard_reset(self._sw)
+        if rc < 0:
+            self._fail(rc, "hard reset")
 
     def link_events(self) -> list:
         """Physical ports whose link state changed since the last call."""

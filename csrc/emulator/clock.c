@@ -39,6 +39,8 @@ static void step(struct fab_node *node, uint64_t ns) {
     for (uint32_t k = 0; k < node->config.switches; k++) {
         struct fab_bar_page *page = node->switches[k].page;
         fab_store_relaxed(&page->steps, page->steps + 1);
+        evcounter_check(&node->switches[k]);
+        reset_step(&node->switches[k], ns);
     }
 }
 

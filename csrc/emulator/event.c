@@ -1,15 +1,11 @@
 /* Event headers and their summaries: set by the node, written 1 to clear by clients; and the
  * listeners, who are told of events whose interrupt is enabled. */
 #include <errno.h>
+#include <string.h>
 
 #include "node.h"
 
-enum {
-    HEADER_STRIDE = PFF_EVENT_STRIDE,
-    ENABLES = EVENT_EN_LOG | EVENT_EN_CLI | EVENT_EN_IRQ | EVENT_FATAL,
-    COUNT_SHIFT = 5,
-    COUNT_MASK = 0xFF << COUNT_SHIFT
-};
+enum { HEADER_STRIDE = PFF_EVENT_STRIDE };
 
 static void set_bit(struct node_switch *sw, uint32_t at, unsigned bit, int on) {
     uint32_t value = gas_get(sw, at), mask = UINT32_C(1) << bit;
@@ -30,38 +26,64 @@ static void sum_up(struct node_switch *sw) {
     gas_put(sw, GAS_EVENT_PARTITIONS, 8, bitmap);
 }
 
-/* True if its interrupt is enabled. */
 static int occur(struct node_switch *sw, uint32_t header, uint32_t summary, unsigned k) {
     uint32_t value = gas_get(sw, header);
+    if (value & EVENT_NOT_SUPPORTED) return EVENT_LOST;
+    if (sw->events_lost) {
+        sw->events_lost--;
+        return EVENT_LOST;
+    }
     /* the count wraps, so that a watcher sees every event move it */
-    uint32_t count = (value + (1u << COUNT_SHIFT)) & COUNT_MASK;
-    gas_put(sw, header, 4, (value & ~(uint32_t)COUNT_MASK) | count | EVENT_OCCURRED);
+    uint32_t count = (value + (1u << EVENT_COUNT_SHIFT)) & EVENT_COUNT_MASK;
+    gas_put(sw, header, 4, (value & ~EVENT_COUNT_MASK) | count | EVENT_OCCURRED);
     set_bit(sw, summary, k, 1);
-    return (value & EVENT_EN_IRQ) != 0;
+    return value & EVENT_EN_IRQ ? EVENT_TELLS : EVENT_SILENT;
 }
 
 void event_port(struct node_port *port, unsigned k) {
     uint32_t base = GAS_PFF + GAS_PFF_STRIDE * (uint32_t)port->pff;
     uint32_t header = base + PFF_EVENT_HEADERS + HEADER_STRIDE * k;
-    if (occur(port->sw, header, base + PFF_EVENT_SUMMARY, k)) event_raise(port->sw, VECTOR_EVENT);
+    if (occur(port->sw, header, base + PFF_EVENT_SUMMARY, k) == EVENT_TELLS)
+        event_raise(port->sw, VECTOR_EVENT);
     sum_up(port->sw);
 }
 
 int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k) {
     uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * partition;
     uint32_t header = base + PART_EVENT_HEADERS + HEADER_STRIDE * k;
-    int enabled = occur(sw, header, base + PART_EVENT_SUMMARY, k);
+    int marked = occur(sw, header, base + PART_EVENT_SUMMARY, k);
     sum_up(sw);
-    return enabled;
+    return marked;
 }
 
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k) {
-    if (event_mark_partition(sw, partition, k)) event_raise(sw, VECTOR_EVENT);
+    if (event_mark_partition(sw, partition, k) == EVENT_TELLS) event_raise(sw, VECTOR_EVENT);
 }
 
 void event_global(struct node_switch *sw, unsigned k) {
-    if (occur(sw, GLOBAL_EVENT_HEADERS + HEADER_STRIDE * k, GAS_EVENT_GLOBAL, k))
+    if (occur(sw, GLOBAL_EVENT_HEADERS + HEADER_STRIDE * k, GAS_EVENT_GLOBAL, k) == EVENT_TELLS)
         event_raise(sw, VECTOR_EVENT);
+}
+
+static void clear_block(struct node_switch *sw, uint32_t summary, uint32_t headers, unsigned n) {
+    gas_put(sw, summary, 4, 0);
+    for (uint32_t at = headers; at < headers + HEADER_STRIDE * n; at += 4) gas_put(sw, at, 4, 0);
+}
+
+void event_build(struct node_switch *sw) {
+    memset(sw->told, 0, sizeof sw->told);
+    clear_block(sw, GAS_EVENT_GLOBAL, GLOBAL_EVENT_HEADERS, GLOBAL_EVENTS);
+    for (unsigned p = 0; p < sw->partitions; p++) {
+        uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * p;
+        clear_block(sw, base + PART_EVENT_SUMMARY, base + PART_EVENT_HEADERS, PART_EVENTS);
+    }
+    for (uint32_t k = 0; k < sw->port_count; k++) {
+        uint32_t base = GAS_PFF + GAS_PFF_STRIDE * k;
+        clear_block(sw, base + PFF_EVENT_SUMMARY, base + PFF_EVENT_HEADERS, PFF_EVENTS);
+    }
+    gas_put(sw, GAS_EVENT_PARTITIONS, 8, 0);
+    if (sw->family != FAMILY_PAX) /* without a fabric manager nothing can come from one */
+        gas_put(sw, GLOBAL_EVENT_HEADERS + HEADER_STRIDE * GLOBAL_GFMS, 4, EVENT_NOT_SUPPORTED);
 }
 
 /* ---- who is told ---- */
@@ -126,9 +148,10 @@ int event_write(struct node_switch *sw, uint32_t at, uint32_t value) {
     int k = locate(at, &summary);
     if (k < 0) return 0;
     if (at & 3) return 1; /* only the first byte holds bits that a write may change */
-    uint32_t header = gas_get(sw, at), enables = value & ENABLES;
-    uint32_t next = (header & ~(uint32_t)ENABLES) | enables;
-    if (value & EVENT_OCCURRED) next &= ~(uint32_t)(EVENT_OCCURRED | COUNT_MASK);
+    uint32_t header = gas_get(sw, at);
+    if (header & EVENT_NOT_SUPPORTED) return 1;
+    uint32_t next = (header & ~(uint32_t)EVENT_ENABLES) | (value & EVENT_ENABLES);
+    if (value & EVENT_OCCURRED) next &= ~(EVENT_OCCURRED | EVENT_COUNT_MASK);
     gas_put(sw, at, 4, next);
     if (value & EVENT_OCCURRED) {
         set_bit(sw, summary, (unsigned)k, 0);

@@ -5,12 +5,7 @@
 
 #include "node.h"
 
-enum {
-    PART_PORT_COUNT = 0x08,
-    PART_DSP_COUNT = 47,
-    PART_USED = 1,
-    GLOBAL_EVENTS_END = GLOBAL_EVENT_HEADERS + PFF_EVENT_STRIDE * GLOBAL_EVENTS
-};
+enum { GLOBAL_EVENTS_END = GLOBAL_EVENT_HEADERS + PFF_EVENT_STRIDE * GLOBAL_EVENTS };
 
 void gas_put(struct node_switch *sw, uint32_t at, unsigned bytes, uint64_t value) {
     void *p = sw->image + at;
@@ -41,8 +36,6 @@ static void text(struct node_switch *sw, uint32_t at, size_t bytes, const char *
 
 static void build_information(struct node_switch *sw) {
     static const char *const families[] = {[FAMILY_PFX] = "PFX", "PSX", "PAX"};
-    /* major 3 = the fourth generation's firmware, 6 the fifth's, 9 the sixth's; 2 minor */
-    static const uint32_t firmware[] = {[4] = 0x03020000, 0x06020000, 0x09020000};
     uint32_t id = sw->node->config.device_id[sw->index];
     char product[25];
     const char *a = sw->generation < 6 && (id >> 8 & 15) > 2 ? "A" : "";
@@ -50,7 +43,6 @@ static void build_information(struct node_switch *sw) {
              sw->generation);
     gas_put(sw, GAS_DEVICE_ID, 4, id);
     gas_put(sw, GAS_DEVICE_VERSION, 4, 0x00010000);
-    gas_put(sw, GAS_FW_VERSION, 4, firmware[sw->generation] | 0xB0);
     text(sw, GAS_GEN4_VENDOR, 8, "MSCC");
     text(sw, GAS_GEN4_PRODUCT, 24, product);
     text(sw, GAS_GEN4_REVISION, 2, "B0");
@@ -60,9 +52,8 @@ static void build_information(struct node_switch *sw) {
 }
 
 static void build_top(struct node_switch *sw) {
+    gas_put(sw, GAS_MRPC_DMA_VECTOR, 4, VECTOR_DMA);
     gas_put(sw, GAS_BIFUR_VALID, 1, 1);
-    gas_put(sw, GAS_PARTITION_COUNT, 1, 1);
-    gas_put(sw, GAS_NTB_PARTITION_COUNT, 1, 1);
     gas_put(sw, GAS_PFF_COUNT, 1, sw->port_count);
     memset(sw->image + GAS_PFF_PORT, 0xFF, GAS_PFF_MAX);
     for (uint32_t k = 0; k < sw->port_count; k++) {
@@ -72,43 +63,12 @@ static void build_top(struct node_switch *sw) {
     }
 }
 
-/* The first host port is partition 0's upstream port, the management endpoint its virtual
- * endpoint; everything else hangs below as downstream ports, logical ids counted from 1. */
-static void build_partition(struct node_switch *sw) {
-    uint32_t base = GAS_PART_CFG, count = 0;
-    gas_put(sw, base, 4, PART_USED);
-    gas_put(sw, base + PART_USP_PFF, 4, PFF_NONE);
-    gas_put(sw, base + PART_VEP_PFF, 4, PFF_NONE);
-    for (uint32_t k = 0; k < PART_DSP_COUNT; k++)
-        gas_put(sw, base + PART_DSP_PFF + 4 * k, 4, PFF_NONE);
-    for (uint32_t k = 0; k < sw->port_count; k++) {
-        struct node_port *port = sw->by_pff[k];
-        uint32_t at = base + PART_DSP_PFF + 4 * count;
-        if (port->cfg.kind == FAB_PORT_HOST && gas_get(sw, base + PART_USP_PFF) == PFF_NONE) {
-            at = base + PART_USP_PFF;
-            port->logical = 0;
-        } else if (port->cfg.kind == FAB_PORT_MANAGEMENT &&
-                   gas_get(sw, base + PART_VEP_PFF) == PFF_NONE) {
-            at = base + PART_VEP_PFF;
-            port->logical = 100;
-        } else if (count < PART_DSP_COUNT) {
-            port->logical = (uint8_t)++count;
-        } else {
-            port->partition = 0xFF;
-            continue;
-        }
-        gas_put(sw, at, 4, k);
-    }
-    gas_put(sw, base + PART_PORT_COUNT, 4, sw->port_count);
-    gas_put(sw, base + PART_VEP_VECTOR, 2, VECTOR_EVENT);
-    gas_put(sw, GAS_MRPC_DMA_VECTOR, 4, VECTOR_DMA);
-}
-
 void gas_build(struct node_switch *sw) {
-    sw->partitions = 1;
     build_top(sw);
     build_information(sw);
-    build_partition(sw);
+    partition_build(sw);
+    event_build(sw);
+    firmware_build(sw);
     for (uint32_t k = 0; k < sw->port_count; k++) port_space_build(sw->by_pff[k]);
 }
 
@@ -129,15 +89,13 @@ int gas_read(const struct node_switch *sw, uint64_t off, void *out, size_t bytes
 }
 
 /* One naturally aligned write of 1, 2 or 4 bytes. What is not named is read-only and ignores
- * writes, as hardware does. */
+ * writes, as hardware does; the doorbell among them, which gas_write and gas_write_block ring. */
 static void register_write(struct node_switch *sw, uint32_t at, uint32_t data, unsigned width) {
     if (at >= GAS_PFF)
         port_write(sw, at, data, width);
     else if (at < GAS_MRPC_IN + GAS_MRPC_BYTES ||
              (at >= GAS_MRPC_DMA_EN && at < GAS_MRPC_DMA_VECTOR))
         gas_put(sw, at, width, data);
-    else if (at == GAS_MRPC_CMD && width == 4)
-        mrpc_run(sw, data);
     else if ((at >= GAS_EVENT_GLOBAL && at < GLOBAL_EVENTS_END) ||
              (at >= GAS_PART_CFG && at < GAS_PART_CFG + GAS_PART_STRIDE * sw->partitions))
         event_write(sw, at, data);
@@ -147,6 +105,10 @@ int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned wid
     if (sw->gone) return -ENODEV;
     if ((width != 1 && width != 2 && width != 4 && width != 8) || off % width) return -EINVAL;
     if (off > FAB_GAS_BYTES - width) return -ERANGE;
+    if (off == GAS_MRPC_CMD && width == 4) {
+        mrpc_run(sw, (uint32_t)value);
+        return 0;
+    }
     register_write(sw, (uint32_t)off, (uint32_t)value, width == 8 ? 4 : width);
     if (width == 8) register_write(sw, (uint32_t)off + 4, (uint32_t)(value >> 32), 4);
     return 0;
@@ -154,6 +116,7 @@ int gas_write(struct node_switch *sw, uint64_t off, uint64_t value, unsigned wid
 
 int gas_write_block(struct node_switch *sw, uint64_t off, const void *data, size_t bytes) {
     const uint8_t *from = data;
+    if (off == GAS_MRPC_CMD && bytes == 4) return gas_write(sw, off, bytes_get(from, 4), 4);
     if (sw->gone) return -ENODEV;
     if (off > FAB_GAS_BYTES || bytes > FAB_GAS_BYTES - off) return -ERANGE;
     for (size_t done = 0; done < bytes;) {

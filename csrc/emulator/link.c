@@ -2,7 +2,8 @@
 #include "node.h"
 
 static int trains(const struct node_port *port) {
-    return !port->sw->gone && !port->disabled && !port->held && !port->faulted && port->cfg.lanes;
+    return !port->sw->gone && !port->disabled && !port->held && !port->faulted && !port->unused &&
+           port->cfg.lanes;
 }
 
 static int should_be_up(const struct node_port *port) {
@@ -27,7 +28,9 @@ void link_train(struct node_port *port) {
 }
 
 static void settle_and_tell(struct node_port *port) {
-    if (settle(port)) event_port(port, PFF_EVENT_LINK_STATE);
+    if (!settle(port)) return;
+    event_port(port, PFF_EVENT_LINK_STATE);
+    gfms_link(port);
 }
 
 void link_refresh(struct node_port *port) {

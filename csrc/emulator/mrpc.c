@@ -19,8 +19,8 @@ uint64_t bytes_get(const uint8_t *in, unsigned bytes) {
 }
 
 static uint32_t ping(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
-    /* main firmware, revision B, generation counted from the fourth */
-    bytes_put(out, 4, 3 | 0u << 8 | (sw->generation - 4u) << 12);
+    /* boot phase, revision B, generation counted from the fourth */
+    bytes_put(out, 4, sw->firmware.phase | 0u << 8 | (sw->generation - 4u) << 12);
     bytes_put(out + 4, 4, ~bytes_get(in, 4));
     return 0;
 }
@@ -37,25 +37,17 @@ static uint32_t pax_id(struct node_switch *sw, const uint8_t *in, uint8_t *out) 
     return 0;
 }
 
-/* Four sensors in 0.01 degrees: a warm idle chip, and each active lane adds its share. */
-static uint32_t temperature(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
-    if (in[0] != (sw->generation == 4 ? 2 : 4)) return MRPC_ERR_SUBCOMMAND;
-    uint32_t lanes = 0;
-    for (uint32_t k = 0; k < sw->port_count; k++)
-        if (sw->by_pff[k]->up) lanes += sw->by_pff[k]->cfg.lanes;
-    for (unsigned k = 0; k < 4; k++) bytes_put(out + 4 * k, 4, 4000 + 20 * lanes + 25 * k);
-    return 0;
-}
-
 static const struct mrpc_entry core_commands[] = {
     {MRPC_PING, 8, FAMILIES_ALL, GENS_ALL, ping},
     {MRPC_ECHO, 4, FAMILIES_ALL, GENS_ALL, echo},
     {MRPC_PAX_ID, 4, FAMILY_BIT(FAMILY_PAX), GENS_ALL, pax_id},
-    {MRPC_TEMPERATURE, 16, FAMILIES_ALL, GENS_ALL, temperature},
     {0},
 };
-static const struct mrpc_entry *const domains[] = {core_commands, mrpc_port_commands,
-                                                   mrpc_fabric_commands};
+static const struct mrpc_entry *const domains[] = {
+    core_commands,          mrpc_status_commands, mrpc_counter_commands,
+    mrpc_fabric_commands,   mrpc_remote_commands, mrpc_reset_commands,
+    mrpc_firmware_commands, mrpc_flash_commands,  mrpc_manufacture_commands,
+};
 
 /* The switch that a command is meant for: PAX bits count on a PAX only. */
 static struct node_switch *target(struct node_switch *sw, uint32_t word) {
@@ -82,6 +74,7 @@ uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, u
     if (!to) return (uint32_t)MRPC_ERR_UNREACHABLE;
     const struct mrpc_entry *entry = find(to, word);
     if (!entry) return MRPC_ERR_COMMAND;
+    if (!firmware_answers(to, entry->id)) return MRPC_ERR_STATE;
     memset(out, 0, entry->answer);
     uint32_t code = entry->run(to, in, out);
     *answered = code ? 0 : entry->answer;
@@ -89,12 +82,13 @@ uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, u
 }
 
 /* Puts the answer where a guest wants it: the data before the status that says it is there. */
-static int complete_by_dma(struct node_switch *sw, uint32_t word, uint32_t code, const void *out) {
+static int complete_by_dma(struct node_switch *sw, uint32_t word, uint32_t status, uint32_t code,
+                           const void *out) {
     uint8_t buffer[DMA_DATA + GAS_MRPC_BYTES];
     if (!sw->dma.write || !(gas_get(sw, GAS_MRPC_DMA_EN) & 1)) return 0;
     uint64_t at = gas_get(sw, GAS_MRPC_DMA_ADDR);
     at |= (uint64_t)gas_get(sw, GAS_MRPC_DMA_ADDR + 4) << 32;
-    bytes_put(buffer + DMA_STATUS, 4, MRPC_DONE);
+    bytes_put(buffer + DMA_STATUS, 4, status);
     bytes_put(buffer + DMA_COMMAND, 4, word & 0xFFFF);
     bytes_put(buffer + DMA_RETURN, 4, code);
     bytes_put(buffer + DMA_BYTES, 4, GAS_MRPC_BYTES);
@@ -106,28 +100,49 @@ static int complete_by_dma(struct node_switch *sw, uint32_t word, uint32_t code,
     return sw->dma.write(sw->dma.context, at, buffer, 4) == 0;
 }
 
+/* The end of a command: the status before the event that says so, never while it is 1. */
+static void complete(struct node_switch *sw, uint32_t word, uint32_t status, uint32_t code,
+                     const void *out) {
+    gas_put(sw, GAS_MRPC_RETURN, 4, code);
+    fab_fence_release(); /* whoever sees the status sees the answer */
+    gas_put(sw, GAS_MRPC_STATUS, 4, status);
+    int by_dma = complete_by_dma(sw, word, status, code, out);
+    int marked = event_mark_partition(sw, 0, PART_MRPC_COMP);
+    if (marked == EVENT_LOST) return;
+    if (by_dma)
+        event_raise(sw, gas_get(sw, GAS_MRPC_DMA_VECTOR)); /* instead of the event's vector */
+    else if (marked == EVENT_TELLS)
+        event_raise(sw, VECTOR_EVENT);
+}
+
+/* What is answered stands in the output, and nothing of the answer before it. */
+static void show(struct node_switch *sw, const uint32_t *out, uint32_t answered) {
+    for (uint32_t k = 0; k < answered; k += 4) gas_put(sw, GAS_MRPC_OUT + k, 4, out[k / 4]);
+    for (uint32_t k = answered; k < sw->answered; k += 4) gas_put(sw, GAS_MRPC_OUT + k, 4, 0);
+    sw->answered = answered;
+}
+
+/* modelled: a doorbell that rings while a command is in progress starts the new command, and the
+ * old one is never heard of again. */
 void mrpc_run(struct node_switch *sw, uint32_t word) {
-    uint32_t in[GAS_MRPC_BYTES / 4], out[GAS_MRPC_BYTES / 4] = {0}, answered;
+    uint32_t in[GAS_MRPC_BYTES / 4], out[GAS_MRPC_BYTES / 4] = {0}, answered = 0;
+    event_deliver(sw); /* a completion is never told while the status is 1 again */
     gas_put(sw, GAS_MRPC_CMD, 4, word);
     gas_put(sw, GAS_MRPC_STATUS, 4, MRPC_IN_PROGRESS);
     if (sw->stuck) {
         sw->stuck--;
         return;
     }
+    if (sw->interrupted) { /* it has not run */
+        sw->interrupted--;
+        show(sw, out, 0);
+        complete(sw, word, MRPC_INTERRUPTED, 0, out);
+        return;
+    }
     /* a copy: whoever maps the image may write to it while the command is being checked */
     for (uint32_t k = 0; k < GAS_MRPC_BYTES; k += 4) in[k / 4] = gas_get(sw, GAS_MRPC_IN + k);
+    if (firmware_for_this(word, (uint8_t *)in)) word |= MRPC_PAX_LOCAL << MRPC_PAX_SHIFT;
     uint32_t code = mrpc_answer(sw, word, (uint8_t *)in, (uint8_t *)out, &answered);
-    for (uint32_t k = 0; k < answered; k += 4) gas_put(sw, GAS_MRPC_OUT + k, 4, out[k / 4]);
-    for (uint32_t k = answered; k < sw->answered; k += 4) /* nothing of the last answer stays */
-        gas_put(sw, GAS_MRPC_OUT + k, 4, 0);
-    sw->answered = answered;
-    gas_put(sw, GAS_MRPC_RETURN, 4, code);
-    fab_fence_release(); /* whoever sees the status sees the answer */
-    gas_put(sw, GAS_MRPC_STATUS, 4, MRPC_DONE);
-    int by_dma = complete_by_dma(sw, word, code, out);
-    int enabled = event_mark_partition(sw, 0, PART_MRPC_COMP);
-    if (by_dma)
-        event_raise(sw, gas_get(sw, GAS_MRPC_DMA_VECTOR)); /* instead of the event's vector */
-    else if (enabled)
-        event_raise(sw, VECTOR_EVENT);
+    show(sw, out, answered);
+    complete(sw, word, MRPC_DONE, code, out);
 }

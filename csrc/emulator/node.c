@@ -66,6 +66,7 @@ static int port_fits(const struct fab_node_config *c, const struct fab_node_port
 static int check(const struct fab_node_config *c, const struct fab_node_port *ports) {
     if (c->switches < 1 || c->switches > FAB_MAX_SWITCHES || c->ports < 1) return -EINVAL;
     if (c->ports > c->switches * FAB_MAX_PORTS) return -EINVAL;
+    if (c->secure_state > FAB_SECURE_SECURED) return -EINVAL;
     if (!power_of_two_payload(c->mps) || !power_of_two_payload(c->mrrs)) return -EINVAL;
     for (uint32_t k = 0; k < c->switches; k++) {
         enum fab_family family;
@@ -98,6 +99,8 @@ static void connect_ports(struct fab_node *node, const struct fab_node_port *por
         struct node_switch *sw = &node->switches[ports[k].sw];
         port->cfg = ports[k];
         port->sw = sw;
+        port->split = port->wired_lanes = port->cfg.lanes;
+        port->lane_rate = port->cfg.capacity / port->cfg.lanes;
         port->pff = (uint8_t)sw->port_count;
         sw->by_pff[sw->port_count++] = port;
         sw->by_id[port->cfg.port] = port;
@@ -180,8 +183,9 @@ int fab_node_create(const struct fab_node_config *config, const struct fab_node_
     if (!rc) {
         prepare_switches(node);
         connect_ports(node, ports);
-        rc = shm ? shm_map_files(node, shm) : shm_map_private(node);
+        rc = bifurcation_prepare(node);
     }
+    if (!rc) rc = shm ? shm_map_files(node, shm) : shm_map_private(node);
     if (!rc) rc = build(node);
     if (!rc) rc = shm_reveal(node);
     if (rc < 0) {
@@ -200,6 +204,7 @@ void fab_node_close(fab_node *node) {
     shm_unmap(node);
     if (node->traffic) traffic_destroy(node->traffic);
     pthread_mutex_destroy(&node->lock);
+    free(node->made);
     free(node->ports);
     free(node);
 }

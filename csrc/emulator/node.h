@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "fabcore.h"
+#include "firmware.h"
 #include "regs.h"
 #include "traffic.h"
 
@@ -42,13 +43,28 @@ struct vc {
     uint32_t torn;       /* table writes that will be lost */
 };
 
+/* One event counter: evcounter.c. */
+enum { EVENT_COUNTER_TYPES = 23, EVENT_COUNTER_STACKS = 10, STACK_COUNTERS = 64 };
+struct node_counter {
+    uint32_t mask;      /* ports of the stack in bits 0-7, types above */
+    uint32_t threshold; /* 0 = none */
+    uint64_t base;      /* of its sources, when it was set up or cleared */
+    uint8_t direction;  /* as it was written */
+    uint8_t reached;    /* the threshold, and the event was raised */
+};
+
 struct node_switch;
 
 struct node_port {
-    struct fab_node_port cfg; /* constant */
+    struct fab_node_port cfg; /* constant but for the lanes and capacity, which bifurcation sets */
     struct node_switch *sw;   /* constant */
     struct node_port *peer;   /* the other end of a fabric link, or NULL; constant */
-    uint8_t pff;              /* constant */
+    uint8_t pff;              /* constant, but of a port that a bifurcation made */
+    uint8_t made;             /* by a bifurcation: nothing is wired to it */
+    uint8_t unused;           /* by port configuration, or made: it does not train */
+    uint8_t split;            /* lanes that the stack's bifurcation gives it */
+    uint8_t wired_lanes;      /* of what hangs on it; constant */
+    double lane_rate;         /* B/s of payload per lane; constant */
     uint8_t partition;        /* 0xFF = bound to none */
     uint8_t logical;          /* port number in its partition: 0 upstream, 100 endpoint */
     int32_t out_link;         /* traffic link that leaves the switch here; constant */
@@ -62,13 +78,16 @@ struct node_port {
     uint8_t held;     /* in hot reset until it is released */
     uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
-    uint8_t raw_bytes;      /* counters include TLP overhead */
+    uint8_t raw_bytes;    /* counters include TLP overhead */
+    uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
+    uint32_t errors[EVENT_COUNTER_TYPES]; /* so far, by type of the event counters */
     uint64_t counted[2][3]; /* egress, ingress: posted, completion, non-posted at the last clear */
 };
 
 struct node_function {
     uint8_t bound;
-    uint8_t logical;
+    uint8_t logical; /* as the command that bound it said */
+    uint8_t slot;    /* function slot of the logical port */
     struct node_port *host;
     struct fab_function_cell *cell; /* constant */
     uint32_t words[FUNCTION_SPACE_WORDS];
@@ -100,6 +119,31 @@ struct node_dma {
 
 enum { VECTOR_EVENT = 0, VECTOR_DMA = 1, VECTORS = 2 };
 
+/* The fabric management's log on one switch, as firmware command 0x89 answers it: whole entries,
+ * the oldest first; they fit into one answer, and the oldest fall out when it is full. */
+enum { GFMS_LOG_BYTES = GAS_MRPC_BYTES - 4 };
+struct gfms_log {
+    uint8_t entries[GFMS_LOG_BYTES];
+    uint16_t used;  /* bytes */
+    uint16_t count; /* entries */
+    uint8_t lost;   /* some fell out since the last clear */
+};
+
+/* A part of the GFMS database, taken when a client starts to read it: what it reads in pieces does
+ * not change meanwhile. */
+enum {
+    HVD_MAX = 16,     /* hosts of a switch, in the vendor's library */
+    HVD_LOGICAL = 32, /* logical ports of a host, there */
+    HVD_SLOTS = 8,    /* functions of a logical port, there */
+    GFMS_DUMP_BYTES = 28 * 1024
+};
+struct gfms_dump {
+    uint8_t kind; /* GFMS_* of 0x83; 0 = not started */
+    uint8_t which;
+    uint32_t bytes;
+    uint8_t data[GFMS_DUMP_BYTES];
+};
+
 struct node_switch {
     struct fab_node *node;
     uint32_t index;
@@ -112,22 +156,33 @@ struct node_switch {
     uint8_t *image;            /* FAB_BAR_BYTES: registers and page; constant */
     struct fab_bar_page *page; /* constant */
     fab_bar *bar;
-    uint32_t partitions; /* at least 1 */
-    uint32_t port_count;
+    uint32_t partitions;    /* PARTITIONS */
+    uint32_t port_count;    /* that exist now: those of the configuration, then the made ones */
+    uint32_t configured;    /* ports of the configuration; constant */
+    uint8_t stack_lanes[8]; /* constant */
     struct node_port *by_pff[FAB_MAX_PORTS];
     struct node_port *by_id[NODE_PORT_IDS];
     uint8_t gone;
     uint8_t topology_ready; /* topo-info was started */
-    uint32_t stuck;         /* commands that will never complete */
-    uint32_t answered;      /* bytes of the last command's output */
-    uint64_t applied;       /* queued writes taken */
-    uint64_t file;          /* inode of its shared-memory file */
+    uint64_t reset_in_ns;   /* a hard reset was answered and is due then; 0 = none */
+    uint32_t armed;         /* event counters with a threshold */
+    struct node_counter counters[EVENT_COUNTER_STACKS][STACK_COUNTERS];
+    uint32_t stuck;       /* commands that will never complete */
+    uint32_t interrupted; /* commands that will end as interrupted, behind the stuck ones */
+    uint32_t events_lost; /* events that will be neither marked nor told */
+    uint32_t answered;    /* bytes of the last command's output */
+    uint64_t applied;     /* queued writes taken */
+    uint64_t file;        /* inode of its shared-memory file */
+    struct gfms_log gfms;
+    struct gfms_dump dump;
+    struct node_firmware firmware;
 };
 
 struct fab_node {
     struct fab_node_config config;
     struct node_switch switches[FAB_MAX_SWITCHES];
     struct node_port *ports; /* config.ports of them */
+    struct node_port *made;  /* NODE_PORT_IDS for each switch: what a bifurcation can bring */
     struct node_module modules[NODE_MODULES];
     struct traffic *traffic;
     uint32_t bound_count; /* functions bound: (module << 6 | function), for the steps */
@@ -226,8 +281,12 @@ int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
 void event_port(struct node_port *port, unsigned k);
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
 void event_global(struct node_switch *sw, unsigned k);
-/* Marks it without raising a vector; true if its interrupt is enabled. */
+/* What became of an event: FAB_FAULT_EVENT_LOST took it or the chip has none such, its interrupt is
+ * not enabled, or it is. */
+enum { EVENT_LOST = -1, EVENT_SILENT = 0, EVENT_TELLS = 1 };
+/* Marks it without raising a vector. */
 int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k);
+void event_build(struct node_switch *sw); /* headers and summaries as after power-up */
 /* True if the register is an event header, which then took the write. */
 int event_write(struct node_switch *sw, uint32_t at, uint32_t value);
 /* Tells the listeners each vector raised since the last call, once. */
@@ -252,16 +311,90 @@ struct mrpc_entry {
     uint8_t generations; /* GEN_BITs that know it; an id may have an entry for each */
     mrpc_handler run;    /* NULL ends a table */
 };
-extern const struct mrpc_entry mrpc_port_commands[], mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_fabric_commands[];
+extern const struct mrpc_entry mrpc_status_commands[], mrpc_counter_commands[];
+extern const struct mrpc_entry mrpc_remote_commands[], mrpc_reset_commands[];
+extern const struct mrpc_entry mrpc_firmware_commands[], mrpc_flash_commands[],
+    mrpc_manufacture_commands[];
 /* Runs a command, for the mailbox and for TCP alike; *answered = bytes of `out` that count, 0 when
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
                      uint32_t *answered);
-void mrpc_run(struct node_switch *sw, uint32_t word); /* the doorbell */
-uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void mrpc_run(struct node_switch *sw, uint32_t word);         /* the doorbell */
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);
+
+/* ---- counters.c, evcounter.c, latency.c: firmware command 0x07 ---- */
+struct node_port *counters_port(const struct node_switch *sw, unsigned id); /* or NULL */
+void counters_reset(struct node_switch *sw);
+uint32_t evcounter_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t evcounter_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void evcounter_check(struct node_switch *sw); /* raises the events of thresholds reached */
+void evcounter_reset(struct node_switch *sw);
+uint32_t latency_setup(struct node_switch *sw, const uint8_t *in);
+uint32_t latency_get(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+void latency_reset(struct node_switch *sw);
+
+/* ---- reset.c ---- */
+void switch_reset(struct node_switch *sw);
+void reset_step(struct node_switch *sw, uint64_t ns); /* a reset that is due */
+/* ---- partition.c: which ports a partition holds, as its registers show it ---- */
+enum { PARTITIONS = 4, PARTITION_NONE = 0xFF, LOGICAL_USP = 0, LOGICAL_VEP = 100 };
+void partition_build(struct node_switch *sw);
+void partition_show_all(struct node_switch *sw); /* PFFs have been renumbered */
+struct node_port *partition_port(struct node_switch *sw, unsigned partition, unsigned logical);
+uint32_t mrpc_port_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x0C */
+
+/* ---- bind.c: functions on the logical ports of hosts ---- */
+/* 0 when n functions fit at a host's logical port, else the firmware's return code. */
+uint32_t bind_slots(const struct fab_node *node, const struct node_port *host, uint8_t logical,
+                    size_t n);
+int bind_in_use(const struct node_port *port); /* functions are bound at it: a module's, a host's */
+uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x84 */
+
+/* ---- bifurcation.c, port_config.c, topology.c, gfms_dump.c: firmware commands ---- */
+int bifurcation_prepare(struct fab_node *node); /* at creation; 0 or -ENOMEM */
+uint32_t mrpc_bifurcation(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint8_t port_config_type(const struct node_port *port); /* PORT_CONFIG_* */
+uint32_t mrpc_port_config(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_port_control(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_topology(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+uint32_t mrpc_gfms_dump(struct node_switch *sw, const uint8_t *in, uint8_t *out);
+
+/* ---- gfms_sections.c, gfms_endpoints.c: the database from the node's state; bytes written ---- */
+void gfms_section(struct node_switch *sw, uint8_t *out, unsigned kind, uint32_t bytes);
+int gfms_present(const struct node_port *port); /* a module's device is in the database */
+uint32_t gfms_pax(struct node_switch *sw, uint8_t *out);
+/* NULL: every host's */
+uint32_t gfms_hvd(struct node_switch *sw, const struct node_port *host, uint8_t *out);
+uint32_t gfms_hvd_detail(struct node_switch *sw, const struct node_port *host, uint8_t *out);
+/* NULL: every module port's */
+uint32_t gfms_endpoints(struct node_switch *sw, struct node_port *port, uint8_t *out);
+
+/* ---- gfms_events.c: what happened in the fabric, told to every PAX of the node ---- */
+enum {
+    GFMS_EVENT_HOST_UP = 0, /* and down: +1 */
+    GFMS_EVENT_DEVICE_ADDED = 2,
+    GFMS_EVENT_DEVICE_REMOVED = 3,
+    GFMS_EVENT_FABRIC_UP = 4, /* and down: +1 */
+    GFMS_EVENT_BOUND = 6,
+    GFMS_EVENT_UNBOUND = 7,
+    GFMS_EVENT_DATABASE = 8,
+    GFMS_EVENT_HVD_ENABLED = 9, /* and disabled: +1 */
+    GFMS_EVENT_EP_PORT_REMOVED = 11,
+    GFMS_EVENT_EP_PORT_ADDED = 12,
+    GFMS_EVENT_AER = 13
+};
+enum { GFMS_AER_LOGGED = 1, GFMS_AER_DPC = 2, GFMS_AER_CORRECTABLE = 4 };
+/* At most 32 bytes of data, as the code demands; it happened at `sw`. */
+void gfms_event(struct node_switch *sw, unsigned code, const void *data, unsigned bytes);
+void gfms_link(struct node_port *port); /* its `up` has just changed: host, device or fabric link */
+void gfms_port(struct node_port *port, int enabled); /* HVD or EP port enabled, disabled */
+void gfms_bound(struct node_port *host, uint8_t logical, uint16_t pdfid, int bound);
+/* flags: GFMS_AER_*; status: the AER status register's new bits; header: NULL or the logged TLP. */
+void gfms_aer(struct node_port *port, unsigned flags, uint32_t status, const uint32_t *header);
+uint32_t gfms_events(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x89 */
 
 /* ---- wiring.c: traffic links and the flows of bindings ---- */
 int wiring_create(struct fab_node *node);
@@ -277,6 +410,11 @@ void wiring_before_step(struct fab_node *node); /* cells -> flows */
 void wiring_after_step(struct fab_node *node);  /* flows -> cells */
 /* Payload bytes so far: egress, ingress x posted, completion, non-posted. */
 void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]); /* the same, in TLPs */
+/* Nanoseconds from a port (NULL: any) to an egress port, least and most; 0 = link down. `clear`
+ * starts anew behind the reading. */
+void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
+                    uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);
 
 /* ---- link.c: link states ---- */

@@ -152,17 +152,14 @@ static void list_bound(struct fab_node *node) {
 
 static uint32_t check_bind(struct fab_node *node, struct node_port *host, uint8_t logical,
                            const uint16_t *pdfids, size_t n, struct crossing *path) {
-    for (uint32_t k = 0; k < node->bound_count; k++) {
-        unsigned id = node->bound[k];
-        const struct node_function *f =
-            &node->modules[PDFID_MODULE(id)].functions[PDFID_FUNCTION(id)];
-        if (f->host == host && f->logical == logical) return MRPC_ERR_DENIED; /* taken */
-    }
+    uint32_t code = bind_slots(node, host, logical, n);
+    if (code) return code;
     for (size_t k = 0; k < n; k++) {
         unsigned module = PDFID_MODULE(pdfids[k]), function = PDFID_FUNCTION(pdfids[k]);
         if (module >= NODE_MODULES || !function_exists(&node->modules[module], function))
             return MRPC_ERR_PARAMETER;
         struct node_module *m = &node->modules[module];
+        if (!m->port->up) return MRPC_ERR_PARAMETER; /* the database has forgotten its functions */
         if (m->functions[function].bound) return MRPC_ERR_STATE; /* already bound */
         for (size_t j = 0; j < k; j++)
             if (pdfids[j] == pdfids[k]) return MRPC_ERR_PARAMETER;
@@ -185,8 +182,10 @@ uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logi
         f->bound = 1;
         f->host = host;
         f->logical = logical;
+        f->slot = (uint8_t)(logical / HVD_LOGICAL + k);
         fab_store_release(&f->cell->out.bound, 1);
         wiring_function(node, module, function);
+        gfms_bound(host, logical, pdfids[k], 1);
     }
     list_bound(node);
     return 0;
@@ -204,6 +203,7 @@ uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t lo
         clear_queue(node, module, function); /* its queue goes with its owner */
         fab_store_release(&f->cell->out.bound, 0);
         wiring_function(node, module, function);
+        gfms_bound(host, logical, node->bound[k], 0);
     }
     list_bound(node);
     return found ? 0 : MRPC_ERR_STATE;
@@ -262,4 +262,48 @@ void wiring_counters(const struct node_port *port, uint64_t out[2][3]) {
     memset(out, 0, 6 * sizeof(uint64_t));
     add_link(node, port->out_link, &out[0][0], &out[0][1]);
     add_link(node, in, &out[1][0], &out[1][1]);
+}
+
+/* TLPs so far, of the fluid's equal sizes: writes of MaxPayloadSize, completions of the lesser of
+ * MaxPayloadSize and MaxReadRequest, and the read requests that asked for the completions which
+ * went the other way. */
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]) {
+    const struct fab_node_config *config = &port->sw->node->config;
+    uint64_t bytes[2][3], completion = config->mps < config->mrrs ? config->mps : config->mrrs;
+    wiring_counters(port, bytes);
+    for (int way = 0; way < 2; way++) {
+        out[way][0] = (bytes[way][0] + config->mps - 1) / config->mps;
+        out[way][1] = (bytes[way][1] + completion - 1) / completion;
+        out[way][2] = (bytes[!way][1] + config->mrrs - 1) / config->mrrs;
+    }
+}
+
+/* Bytes that wait to leave by a port, of those that would enter it from `ingress`. */
+static double waiting_at(const struct node_port *egress, const struct node_port *ingress) {
+    struct fab_node *node = egress->sw->node;
+    double bytes = 0;
+    for (uint32_t k = 0; k < 2 * node->bound_count; k++) {
+        unsigned id = node->bound[k / 2];
+        const struct traffic_flow *flow =
+            traffic_flow(node->traffic, flow_index(PDFID_MODULE(id), PDFID_FUNCTION(id), k % 2));
+        for (int hop = 1; hop < flow->hops; hop++)
+            if (flow->hop[hop].link == egress->out_link &&
+                (!ingress || flow->hop[hop].ingress == ingress->cfg.port))
+                bytes += flow->backlog;
+    }
+    return bytes;
+}
+
+/* A fluid meets an empty egress or waits for what stands before it: the two bounds, as of now. */
+void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
+                    uint16_t *min_ns, uint16_t *max_ns) {
+    enum { CUT_THROUGH_NS = 115 }; /* modelled */
+    double queue_ns = 0, rate = egress->up ? egress->cfg.capacity : 0;
+    (void)clear; /* nothing is remembered that could be cleared */
+    *min_ns = *max_ns = 0;
+    if (!egress->up || (ingress && !ingress->up)) return;
+    if (rate > 0 && egress->out_link >= 0) queue_ns = waiting_at(egress, ingress) / rate * 1e9;
+    *min_ns = CUT_THROUGH_NS;
+    *max_ns =
+        (uint16_t)(queue_ns < UINT16_MAX - CUT_THROUGH_NS ? CUT_THROUGH_NS + queue_ns : UINT16_MAX);
 }

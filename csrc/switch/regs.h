@@ -104,6 +104,11 @@ enum {
 };
 #define PFF_NONE UINT32_C(0xFFFFFFFF)
 enum { EVENT_OCCURRED = 1, EVENT_EN_LOG = 2, EVENT_EN_CLI = 4, EVENT_EN_IRQ = 8, EVENT_FATAL = 16 };
+#define EVENT_ENABLES (EVENT_EN_LOG | EVENT_EN_CLI | EVENT_EN_IRQ | EVENT_FATAL)
+#define EVENT_COUNT_SHIFT 5 /* 8 bits */
+#define EVENT_COUNT_MASK (0xFFu << EVENT_COUNT_SHIFT)
+#define EVENT_NOT_SUPPORTED (UINT32_C(1) << 31)
+#define EVENT_DATA_WORDS 5 /* behind the header */
 
 enum { MRPC_IN_PROGRESS = 1, MRPC_DONE = 2, MRPC_ERROR = 0xFF, MRPC_INTERRUPTED = 0x100 };
 #define MRPC_PAX_SHIFT 18
@@ -114,20 +119,30 @@ enum {
     MRPC_PORT_COUNTERS = 0x07, /* sub COUNTERS_* */
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,
+    MRPC_RESET = 0x1B,       /* u32 0 */
+    MRPC_PORT_BIND = 0x0C,   /* sub 0 bind, 1 unbind, 2 information */
     MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
+    MRPC_GAS_READ = 0x29,    /* u32 offset, u32 bytes <= 512 -> bytes */
+    MRPC_GAS_WRITE = 0x34,   /* u32 offset, u32 bytes <= 1016, data */
     MRPC_ECHO = 0x41,        /* u32 -> ~u32 */
     MRPC_PAX_ID = 0x81,
     MRPC_TOPOLOGY = 0x82,    /* sub 1 start, 2 status, 5 data, 4 finish */
     MRPC_GFMS_DUMP = 0x83,   /* sub 4: FAB_PORT */
     MRPC_GFMS_BIND = 0x84,   /* sub 1 bind, 2 unbind */
     MRPC_PORT_CONFIG = 0x88, /* sub 1 show */
+    MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
     MRPC_PING = 0x100
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */
 enum {
-    COUNTERS_GET = 1, /* of MRPC_PORT_COUNTERS */
+    COUNTERS_SETUP_EVENT = 0, /* of MRPC_PORT_COUNTERS */
+    COUNTERS_GET = 1,
+    COUNTERS_EVENT = 2,
+    COUNTERS_EVENT_SETUP = 3,
+    COUNTERS_SETUP_LATENCY = 4,
+    COUNTERS_LATENCY = 6,
     COUNTERS_SET_TYPE = 12,
     TOPOLOGY_START = 1, /* of MRPC_TOPOLOGY */
     TOPOLOGY_STATUS = 2,
@@ -137,7 +152,13 @@ enum {
     TOPOLOGY_NOT_STARTED = 1, /* what its status answers */
     TOPOLOGY_WAITING = 2,
     TOPOLOGY_READY = 3,
-    GFMS_FAB_PORT = 4,  /* of MRPC_GFMS_DUMP */
+    GFMS_FABRIC = 0, /* of MRPC_GFMS_DUMP, and the classes of its sections */
+    GFMS_PAX_ALL = 1,
+    GFMS_PAX = 2,
+    GFMS_HVD = 3,
+    GFMS_FAB_PORT = 4,
+    GFMS_EP_PORT = 5,
+    GFMS_HVD_DETAIL = 6,
     NOT_ATTACHED = 0xFF /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
@@ -147,7 +168,9 @@ enum {
     MRPC_ERR_PARAMETER = 0x64006,
     MRPC_ERR_STATE = 0x64007,
     MRPC_ERR_DENIED = 0x64010,
-    MRPC_ERR_PORT = 0x100002
+    MRPC_ERR_STACK = 0x100001,
+    MRPC_ERR_PORT = 0x100002,
+    MRPC_ERR_EVENT = 0x100003
 };
 #define LTSSM_L0 0x0103     /* minor << 8 | major as the tool prints it: L0 (L0) */
 #define LTSSM_DETECT 0x0000 /* Detect (INACTIVE) */

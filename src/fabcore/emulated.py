@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fabcore.topology import Topology
@@ -35,4 +36,13 @@ def emulated_node(topology: Topology, seed: int = 0, shm: str | None = None) -> 
         seed=seed,
         name=topology.name,
         shm=shm,
+    )
+
+
+def of_chips(topology: Topology, device_id: int) -> Topology:
+    """The same node made of other chips; no port is faster than its chip's generation."""
+    return replace(
+        topology,
+        switches=tuple(replace(s, device_id=device_id) for s in topology.switches),
+        ports=tuple(replace(p, gen=min(p.gen, device_id >> 12)) for p in topology.ports),
     )

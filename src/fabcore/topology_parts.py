@@ -54,8 +54,8 @@ class ModuleSpec:
 
 # Lanes by the low byte of the device id, by generation (its first digit). The second digit is the
 # family: Gen4 and Gen5 PFX, PSX, PAX and their -A variants, Gen6 PFXs, PSXs, PFX, PSX.
-_LANES = dict.fromkeys((4, 5), {0x00: 100, 0x84: 84, 0x68: 68, 0x52: 52, 0x36: 36, 0x28: 28})
-_LANES |= {6: {0x48: 48, 0x64: 64, 0x44: 144, 0x60: 160}}
+_GEN45 = {0x00: 100, 0x84: 84, 0x68: 68, 0x52: 52, 0x36: 36, 0x28: 28}
+_LANES = {4: _GEN45, 5: _GEN45, 6: {0x48: 48, 0x64: 64, 0x44: 144, 0x60: 160}}
 _FAMILIES = {4: 6, 5: 6, 6: 4}
 
 

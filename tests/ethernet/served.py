@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from wire import COMMAND, EVENT, Channel
 
-from fabcore.emulated import emulated_node
+from fabcore.emulated import emulated_node, of_chips
 from fabcore.topology import Topology
 
 
@@ -35,10 +35,8 @@ class Served:
     def __init__(self, identity: Identity) -> None:
         from fabcore._core import Ethernet
 
-        topology = Topology.default()
-        switches = tuple(replace(s, device_id=identity.device_id) for s in topology.switches)
         self.identity = identity
-        self.node: Any = emulated_node(replace(topology, switches=switches))
+        self.node: Any = emulated_node(of_chips(Topology.default(), identity.device_id))
         self.server = Ethernet(self.node, "127.0.0.1", 0)
         self._channels: list[Channel] = []
 
@@ -57,7 +55,10 @@ class Served:
         return channel
 
     def word(self, command: int, switch: int = 0) -> int:
-        """The command word as a client of this identity sends it once it knows the switch."""
+        """The command word as a client of this identity sends it once it knows the switch: bits
+        18 to 22 are the PAX id, all ones from bit 18 on where there is none, nothing on Gen6."""
+        if self.identity.generation == 6:
+            return command
         return (switch << 18 if self.identity.pax else 0xFFFC0000) | command
 
     def close(self) -> None:

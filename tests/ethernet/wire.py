@@ -143,11 +143,12 @@ class Channel:
         """Whether nothing comes for so long."""
         self.socket.settimeout(seconds)
         try:
-            return not self.socket.recv(1, socket.MSG_PEEK) and False
+            self.socket.recv(1, socket.MSG_PEEK)
         except TimeoutError:
             return True
         finally:
             self.socket.settimeout(TIMEOUT_S)
+        return False
 
     def close(self) -> None:
         self.socket.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def emulate_command(
 
     node = Topology.default() if topology is None else Topology.load(topology)
     if device_id is not None:
-        node = _of(node, device_id)
+        node = _of_chips(node, device_id)
     if print_topology:
         _print(node, json)
         return
@@ -102,15 +103,12 @@ def _serve_guests(node: Any, socket: str, opened: contextlib.ExitStack) -> list[
     return names
 
 
-def _of(topology: Topology, device_id: str) -> Topology:
-    """The same node made of other chips."""
-    try:
-        number = int(device_id, 16)
-    except ValueError:
-        raise FabricError(f"--device-id {device_id!r}: use four hex digits, as 0x5100") from None
-    return replace(
-        topology, switches=tuple(replace(s, device_id=number) for s in topology.switches)
-    )
+def _of_chips(topology: Topology, device_id: str) -> Topology:
+    from fabcore.emulated import of_chips
+
+    if not re.fullmatch("(0[xX])?[0-9a-fA-F]{4}", device_id):
+        raise FabricError(f"--device-id {device_id!r}: use four hex digits, as 0x5100")
+    return of_chips(topology, int(device_id, 16))
 
 
 def _print(topology: Topology, json: bool) -> None:
