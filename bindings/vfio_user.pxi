@@ -1,3 +1,13 @@
+_SOCKET_TEXT = {
+    errno.ENOENT: "its folder does not exist; make it first",
+    errno.ENOTDIR: "its folder is none",
+    errno.EINVAL: "an empty path; name a file",
+    errno.EEXIST: "something that is no socket is there; choose another name or remove it",
+    errno.EBUSY: "a live server listens there; stop it or choose another name",
+    errno.ENAMETOOLONG: "longer than the 107 bytes that a socket's path may have",
+}
+
+
 @cython.final
 cdef class VfioUser:
     """One switch of an emulated node as a PCI device for a guest, served at a Unix socket.
@@ -26,7 +36,7 @@ cdef class VfioUser:
         if rc == -errno.EALREADY:
             raise FabricError(f"switch {switch} is served over vfio-user already: one server each")
         if rc < 0:
-            _raise(rc, f"vfio-user socket {self.path}")
+            raise FabricError(f"socket {self.path}: {_SOCKET_TEXT.get(-rc) or _text(rc)}")
         node._ways.append(weakref.ref(self))
 
     def close(self):
