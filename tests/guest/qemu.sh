@@ -28,7 +28,7 @@ apt() { # an apt of its own: another suite, another status, nothing of the syste
   apt-get -q -o Dir::State="$work/state" -o Dir::State::status="$work/state/status" \
     -o Dir::Cache="$work/cache" -o Dir::Etc::sourcelist="$work/sources.list" \
     -o Dir::Etc::sourceparts="$work/none" -o Dir::Etc::preferences="$work/none/preferences" \
-    -o Dir::Etc::preferencesparts="$work/none" -o APT::Sandbox::User=root "$@" >>"$work/log" 2>&1
+    -o Dir::Etc::preferencesparts="$work/none" -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@" >>"$work/log" 2>&1
 }
 apt update || absent qemu "no lists of $suite from the mirror: $(tail -1 "$work/log")"
 apt -y --no-install-recommends --download-only install qemu-system-x86 ||

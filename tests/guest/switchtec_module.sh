@@ -20,17 +20,17 @@ rm -f "$folder/switchtec.absent"
 work=$(mktemp -d "$folder/switchtec.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 if [ ! -d "/lib/modules/$version/build" ]; then
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q -o Acquire::Retries=3 --no-install-recommends \
     -o DPkg::Lock::Timeout=300 "linux-headers-$version" >"$work/log" 2>&1 ||
     absent switchtec "no headers of the kernel $version: $(tail -1 "$work/log")"
 fi
 source=linux-source-$(cut -d. -f1,2 <<<"$version")
-(cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$source") >"$work/log" 2>&1 ||
+(cd "$work" && apt-get download -q -o Acquire::Retries=3 -o APT::Sandbox::User=root "$source") >"$work/log" 2>&1 ||
   absent switchtec "the mirror gave no $source: $(tail -1 "$work/log")"
 mkdir "$work/build"
 # tar ends with the first match, and what feeds it with a broken pipe
 set +o pipefail
-dpkg-deb --fsys-tarfile "$work/$source"_*.deb |
+dpkg-deb --fsys-tarfile "$work/$source"_*.deb 2>/dev/null |
   tar -xO --wildcards './usr/src/linux-source-*.tar.xz' 2>/dev/null |
   tar -xJO --occurrence=1 --wildcards '*/drivers/pci/switch/switchtec.c' >"$work/build/switchtec.c"
 set -o pipefail
