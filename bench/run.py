@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = ROOT / "docs" / "numbers.md"
 TRACE = ROOT.parent / "shared" / "traces" / "a100_nic_1s.parquet"
-STAGES = ("observe", "rings", "predict", "solve", "switch", "tick", "start")
+STAGES = ("observe", "rings", "predict", "solve", "switch", "ways", "tick", "start")
 SCRIPTS = ("rings",)  # stages whose bench_*.py is a program that prints its own section
 
 

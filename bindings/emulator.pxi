@@ -1,7 +1,10 @@
 _FAULTS = {
     "link-down": 1, "link-up": 2, "mrpc-stuck": 3, "vc-stuck": 4, "torn-write": 5, "gone": 6,
-    "back": 7,
+    "back": 7, "firmware-torn": 20,
 }
+
+
+_TRAFFIC = {"fluid": 0, "tlp": 1}
 
 
 @cython.final
@@ -10,7 +13,8 @@ cdef class EmulatedNode:
 
     switches: device ids; ports: tuples (switch, port, kind, index, gen, cfg_lanes, lanes,
     peer_switch, peer_port, phases, capacity B/s); routes[from][to] fabric port or 255; modules:
-    (arbitration, vfs, supply_w) by index; shm: also under /dev/shm/NAME/K. Calls lock the node.
+    (arbitration, vfs, supply_w) by index; shm: also under /dev/shm/NAME/K; secure_state of
+    the chips: 0 uninitialised, 1 unsecured, 2 secured. Calls lock the node.
     """
 
     cdef fab_node *_node
@@ -19,7 +23,7 @@ cdef class EmulatedNode:
     cdef list _bars
     cdef list _ways  # weak references to what else serves it: they end before it does
 
-    def __cinit__(self, *, switches, ports, routes, modules, mps=256, mrrs=512, seed=0, name="node", shm=None):
+    def __cinit__(self, *, switches, ports, routes, modules, mps=256, mrrs=512, seed=0, name="node", shm=None, secure_state=0):
         cdef fab_node_config config
         cdef fab_node_port *rows
         self._node = NULL
@@ -30,6 +34,7 @@ cdef class EmulatedNode:
         config.switches = len(switches)
         config.ports = len(ports)
         config.mps, config.mrrs, config.seed = mps, mrrs, seed & 0xFFFFFFFFFFFFFFFF
+        config.secure_state = secure_state
         for k, device_id in enumerate(switches):
             config.device_id[k] = device_id
             for j in range(len(switches)):
@@ -87,6 +92,15 @@ cdef class EmulatedNode:
         """True: load that a step could not carry is dropped and counted."""
         self._check()
         fab_node_set_drop(self._node, drop)
+
+    def set_traffic(self, mode):
+        """How traffic is computed: "fluid" (by rates) or "tlp" (one TLP after the other)."""
+        self._check()
+        if mode not in _TRAFFIC:
+            raise FabricError(f"traffic {mode!r}: use one of {', '.join(_TRAFFIC)}")
+        cdef int code = _TRAFFIC[mode]
+        with nogil:
+            fab_node_set_mode(self._node, code)
 
     def start(self):
         """Real time from now on: a thread moves traffic by the wall clock."""

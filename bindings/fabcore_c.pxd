@@ -221,6 +221,103 @@ cdef extern from "fabcore.h" nogil:
     int fab_switch_gas_read(fab_switch *sw, int pax, uint32_t off, void *out, size_t n)
     int fab_switch_gas_write(fab_switch *sw, int pax, uint32_t off, const void *data, size_t n)
     int fab_switch_hard_reset(fab_switch *sw)
+    cdef struct fab_gfms_function:
+        uint16_t pdfid
+        uint16_t function
+        uint8_t port
+        uint8_t kind
+        uint8_t vfs
+        uint8_t bound
+        uint8_t host_switch
+        uint8_t host_port
+        uint8_t logical
+        uint8_t bars
+        uint16_t vendor
+        uint16_t device
+        uint16_t subsystem_vendor
+        uint16_t subsystem_device
+        uint32_t class_code
+        uint8_t bar_type[6]
+        uint8_t bar_log2[6]
+    cdef struct fab_gfms_host:
+        uint8_t hvd
+        uint8_t port
+        uint16_t hfid
+        uint16_t logical_ports
+        uint16_t bound
+    cdef struct fab_gfms_binding:
+        uint8_t hvd
+        uint8_t port
+        uint8_t logical
+        uint8_t slot
+        uint16_t pdfid
+    cdef struct fab_gfms_pax:
+        uint8_t pax
+        uint8_t ports
+        uint8_t hosts
+        uint16_t swfid
+        uint16_t devices
+        uint16_t functions
+        uint16_t fid[2]
+        uint16_t hfid[2]
+        uint16_t vdfid[2]
+        uint16_t pdfid[2]
+        uint64_t host_ports
+        uint64_t module_ports
+        uint64_t fabric_ports
+        uint64_t free_ports
+    cdef struct fab_gfms_event:
+        uint8_t code
+        uint8_t sw
+        uint16_t bytes
+        uint8_t data[32]
+    int fab_switch_gfms_functions(fab_switch *sw, fab_gfms_function *out, size_t max)
+    int fab_switch_gfms_hosts(fab_switch *sw, fab_gfms_host *out, size_t max)
+    int fab_switch_gfms_bindings(fab_switch *sw, fab_gfms_binding *out, size_t max)
+    int fab_switch_gfms_pax(fab_switch *sw, fab_gfms_pax *out)
+    int fab_switch_gfms_events(fab_switch *sw, fab_gfms_event *out, size_t max, uint32_t *left,
+                               int *lost)
+    int fab_switch_gfms_clear(fab_switch *sw)
+    enum: FAB_FIRMWARE_MAX
+    enum: FAB_FIRMWARE_KEEP
+    enum: FAB_FIRMWARE_FORCE
+    cdef struct fab_firmware_partition:
+        uint8_t kind
+        uint8_t index
+        uint8_t valid
+        uint8_t active
+        uint8_t running
+        uint8_t read_only
+        uint8_t is_signed
+        uint32_t version
+        uint32_t secure_version
+        uint32_t crc
+        uint32_t length
+        uint32_t start
+        uint32_t size
+        char text[16]
+        char name[17]
+    cdef struct fab_security:
+        uint8_t serial[64]
+        uint32_t serial_bytes
+        uint32_t key_version
+        uint32_t riot_version
+        uint32_t bl2_version
+        uint32_t main_version
+        uint32_t unlock_version
+        uint8_t secure_state
+        uint8_t attestation
+        uint8_t debug_mode
+        uint8_t keys
+        uint8_t key_hash[12][64]
+    ctypedef int (*fab_firmware_progress)(void *context, size_t done, size_t total) noexcept nogil
+    int fab_switch_firmware_partitions(fab_switch *sw, fab_firmware_partition *out, size_t max)
+    int fab_switch_boot_phase(fab_switch *sw)
+    int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes, uint32_t flags,
+                                   fab_firmware_progress progress, void *context, uint32_t *status)
+    const char *fab_firmware_text(uint32_t status)
+    int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds)
+    int fab_switch_security(fab_switch *sw, fab_security *out)
 
     cdef struct fab_target:
         uint8_t kind
@@ -261,6 +358,7 @@ cdef extern from "fabcore.h" nogil:
         double offered_down
         double ceiling_up
         double ceiling_down
+        uint32_t traffic_class
     cdef struct fab_function_out:
         uint64_t up_bytes
         uint64_t down_bytes
@@ -308,6 +406,7 @@ cdef extern from "fabcore.h" nogil:
         uint8_t route[16][16]
         fab_node_module modules[8]
         char name[64]
+        uint32_t secure_state
     ctypedef struct fab_node:
         pass
     int fab_node_create(const fab_node_config *config, const fab_node_port *ports,
@@ -317,6 +416,8 @@ cdef extern from "fabcore.h" nogil:
     int fab_node_advance(fab_node *node, double seconds)
     int fab_node_set_step(fab_node *node, double step_s)
     int fab_node_set_drop(fab_node *node, int drop)
+    int fab_node_set_mode(fab_node *node, int mode)
+    double fab_payload_rate(unsigned gen, unsigned lanes, uint32_t mps, uint32_t mrrs, int kind)
     int fab_node_start(fab_node *node)
     int fab_node_stop(fab_node *node)
     uint64_t fab_node_time_ns(const fab_node *node)

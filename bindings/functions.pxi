@@ -91,6 +91,7 @@ cdef class Functions:
         cell.in_.offered_down = 0
         cell.in_.ceiling_up = INFINITY
         cell.in_.ceiling_down = INFINITY
+        cell.in_.traffic_class = 0
 
     cdef int _pack(self) except -1:
         cdef fab_function_out b
@@ -140,6 +141,10 @@ cdef class Functions:
             cell = self._cell_of(slots[i])
             cell.in_.offered_up = up[i]
             cell.in_.offered_down = down[i]
+
+    def traffic_class(self, Py_ssize_t slot, uint32_t traffic_class):
+        """From now on the slot's function moves its traffic in this class, 0 to 7."""
+        self._cell_of(slot).in_.traffic_class = traffic_class
 
     def ceiling(self, const long long[::1] slots, const double[::1] up, const double[::1] down):
         """Host-side shapers of the slots' functions (k,) B/s; inf = none."""

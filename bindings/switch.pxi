@@ -15,6 +15,11 @@ cdef class Switch:
         if rc < 0:
             _raise_bar(rc, bar.target)
 
+    @property
+    def firmware(self) -> Firmware:
+        """Its partitions, update, toggle, security."""
+        return Firmware(self)
+
     cdef int _check(self) except -1:
         if self._sw is NULL:
             raise BarError(f"{self.bar.target}: the switch is closed")
@@ -244,6 +249,11 @@ cdef class Switch:
         if n < 0:
             self._fail(n, f"arbitration table of function 0x{pdfid:x}")
         return out[:n].copy()
+
+    @property
+    def gfms(self) -> Gfms:
+        """The fabric's database and events (PAX)."""
+        return Gfms(self)
 
     def close(self):
         if self._sw is not NULL:

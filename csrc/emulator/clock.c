@@ -72,6 +72,15 @@ int fab_node_set_step(fab_node *node, double step_s) {
     return 0;
 }
 
+int fab_node_set_mode(fab_node *node, int mode) {
+    if (mode != FAB_TRAFFIC_FLUID && mode != FAB_TRAFFIC_TLP) return -EINVAL;
+    pthread_mutex_lock(&node->lock);
+    traffic_set_mode(node->traffic, mode);
+    wiring_after_step(node); /* what was under way may have arrived */
+    pthread_mutex_unlock(&node->lock);
+    return 0;
+}
+
 int fab_node_set_drop(fab_node *node, int drop) {
     pthread_mutex_lock(&node->lock);
     node->drop = drop != 0;

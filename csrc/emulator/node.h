@@ -31,7 +31,7 @@ struct space {
     uint16_t ext_tail;
 };
 
-/* One arbitration table and its Virtual Channel registers: a switch port's or a module's MFVC. */
+/* Virtual Channel registers and their arbitration tables: a switch port's or a module's MFVC. */
 struct vc {
     uint16_t cap;        /* offset of the capability, 0 = none; constant */
     uint16_t table;      /* offset of the table, 0 = fixed arbitration only; constant */
@@ -39,8 +39,11 @@ struct vc {
     uint8_t entry_bits;  /* 8 (ports) or 4 (function groups); constant */
     uint8_t scheme;      /* VC_ARB_* in force */
     uint8_t loaded[256]; /* the table in force, as its bytes were written */
-    uint32_t stuck;      /* loads that will never finish */
-    uint32_t torn;       /* table writes that will be lost */
+    uint8_t channels;    /* a port has several, each with its resource; constant */
+    uint8_t vc_scheme;   /* VC_ARB_* among channels in force */
+    uint8_t vc_loaded[32];
+    uint32_t stuck; /* loads that will never finish */
+    uint32_t torn;  /* table writes that will be lost */
 };
 
 /* One event counter: evcounter.c. */
@@ -73,10 +76,12 @@ struct node_port {
     uint32_t writable[PORT_SPACE_WORDS];
     uint32_t clearable[PORT_SPACE_WORDS];
     struct vc vc;
-    uint8_t up;       /* the link is in L0 */
-    uint8_t disabled; /* by port control or Link Disable */
-    uint8_t held;     /* in hot reset until it is released */
-    uint8_t faulted;  /* FAB_FAULT_LINK_DOWN */
+    double throttle;            /* share of the link's capacity that heat leaves, 1 = all */
+    uint8_t neg_lanes, neg_gen; /* of the link as trained; 0 = as configured */
+    uint8_t up;                 /* the link is in L0 */
+    uint8_t disabled;           /* by port control or Link Disable */
+    uint8_t held;               /* in hot reset until it is released */
+    uint8_t faulted;            /* FAB_FAULT_LINK_DOWN */
     uint8_t clock, sris;
     uint8_t raw_bytes;    /* counters include TLP overhead */
     uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
@@ -88,6 +93,7 @@ struct node_function {
     uint8_t bound;
     uint8_t logical; /* as the command that bound it said */
     uint8_t slot;    /* function slot of the logical port */
+    uint8_t traffic_class;
     struct node_port *host;
     struct fab_function_cell *cell; /* constant */
     uint32_t words[FUNCTION_SPACE_WORDS];
@@ -263,8 +269,17 @@ void vc_build(struct vc *vc, struct space *s, uint32_t at, uint16_t id, unsigned
 enum { VC_OTHER = 0, VC_TAKEN = 1, VC_IN_FORCE = 2 };
 /* VC_OTHER: not one of its registers; VC_IN_FORCE: what arbitrates has changed. */
 int vc_write(struct vc *vc, struct space *s, uint32_t at, uint32_t value, unsigned bytes);
-/* Entries per class of the table in force; returns its phases, 0 = fixed. */
-unsigned vc_slots(const struct vc *vc, uint16_t *slots, size_t classes);
+/* The port (or function group) table in force, and its entries per class; returns its phases, 0 =
+ * fixed. The same of the channels. */
+unsigned vc_slots(const struct vc *vc, uint16_t *slots, uint8_t *table, size_t classes);
+unsigned vc_channel_slots(const struct vc *vc, uint16_t *slots, uint8_t *table, size_t channels);
+/* An enabled channel is pending until the link is up and its far end has enabled the same id (peer
+ * NULL: modelled as always); returns whether a pending bit changed. */
+int vc_negotiate(struct vc *vc, struct space *s, int up, const struct vc *peer,
+                 const struct space *peer_space);
+/* Id of the channel that carries a traffic class: 0 unless another enabled one, not pending, maps
+ * it. */
+uint8_t vc_of_class(const struct vc *vc, const struct space *s, unsigned class);
 
 /* ---- gas.c: the register image ---- */
 void gas_build(struct node_switch *sw);
@@ -406,13 +421,21 @@ void wiring_function(struct fab_node *node, unsigned module, unsigned function);
 uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logical,
                      const uint16_t *pdfids, size_t n);
 uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
+void wiring_class(struct fab_node *node, unsigned module,
+                  unsigned function); /* class -> channels */
+struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
+                                 unsigned direction);
+
+/* ---- wiring_count.c: between the cells and the flows, and what ports count ---- */
 void wiring_before_step(struct fab_node *node); /* cells -> flows */
 void wiring_after_step(struct fab_node *node);  /* flows -> cells */
 /* Payload bytes so far: egress, ingress x posted, completion, non-posted. */
 void wiring_counters(const struct node_port *port, uint64_t out[2][3]);
-void wiring_tlps(const struct node_port *port, uint64_t out[2][3]); /* the same, in TLPs */
-/* Nanoseconds from a port (NULL: any) to an egress port, least and most; 0 = link down. `clear`
- * starts anew behind the reading. */
+/* TLPs so far, in the same order; read requests are those of the completions the other way. */
+void wiring_tlps(const struct node_port *port, uint64_t out[2][3]);
+/* Nanoseconds from a port (NULL: any) to an egress port, least and most of what passed since the
+ * last clear; of an idle switch, if nothing did; 0 = link down. `clear` starts anew behind the
+ * reading. In fluid mode an egress is watched while its latency counter is set up. */
 void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
                     uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);

@@ -6,14 +6,20 @@
  * its ask and its offers. When no offer changes any more, a flow below its ask has a link that is
  * full and where it gets all that the arbiters give it, so the rates are feasible and
  * work-conserving.
+ *
+ * Offers stay from step to step: a link is divided again only when something that it was told has
+ * changed and matters there, and while nothing changes the rates stand.
  */
 #include "share.h"
 
 #include <math.h>
+#include <stddef.h>
+#include <string.h>
 
 enum {
-    SHARE_ROUNDS = 16, /* sweeps over the links; a bottleneck that depends on another costs one */
-    LEVEL_ROUNDS = 64  /* tries at one level; each settles a child for good, few are needed */
+    SHARE_ROUNDS = 64, /* sweeps over the links in a step; where they do not do, the next goes on */
+    LINK_SEEN = offsetof(struct traffic_link, table),
+    MODULE_SEEN = offsetof(struct traffic_module, table)
 };
 /* Relative. What is closer is the same: below what hand-computed shares differ by, above rounding.
  */
@@ -61,101 +67,81 @@ static void offer_leaf(struct share *s, const struct share_leaf *l, double value
         if (h != l->hop) s->stale[flow->hop[h].link] = 1;
 }
 
-/* Children that compete, as seen by one arbiter: by weight, or all alike, or by what is committed.
- */
-struct contest {
-    const double *weight, *low, *want;
-    uint32_t n;
-    int rest;   /* only those without weight compete, all alike; the others have what they want */
-    int floors; /* low counts */
-};
-
-static double weight_in(const struct contest *c, uint32_t i) {
-    return c->rest ? c->weight[i] == 0 : c->weight[i];
+static double above_zero(double x) {
+    return x > 0 ? x : 0;
 }
 
-/* The level at which children without floors take `budget`: min(weight x level, want) each. It
- * starts too low, and each try settles those that want no more. */
-static double find_level_plain(const struct contest *c, double budget) {
-    double level = 0, settled = 0, sum = 0;
-    for (uint32_t i = 0; i < c->n; i++) sum += c->weight[i];
-    for (uint32_t left = c->n + 1, above = c->n; above < left && sum > 0;) {
-        left = above;
-        level = (budget - settled) / sum;
-        settled = sum = above = 0;
-        for (uint32_t i = 0; i < c->n; i++) {
-            int more = c->want[i] > c->weight[i] * level;
-            sum += more ? c->weight[i] : 0;
-            settled += more ? 0 : c->want[i];
-            above += (uint32_t)more;
+/* The most that the narrowest link of each flow carries. */
+static void narrow(struct share *s) {
+    for (size_t i = 0; i < s->lives; i++) {
+        uint32_t f = s->live[i];
+        const struct traffic_flow *flow = &s->flow[f];
+        s->narrow[f] = INFINITY;
+        for (int h = 0; h < flow->hops; h++) {
+            uint32_t l = flow->hop[h].link;
+            double most = s->capacity[l] / s->cost[2 * l + flow->direction];
+            if (most < s->narrow[f]) s->narrow[f] = most;
         }
     }
-    return level;
 }
 
-/* The level at which children take `budget`: child i takes clamp(weight x level, low, want), one
- * that does not compete its low (with `rest` its want). Each try settles the children that are
- * beyond their bound on the heavier side: the level sought lies on that side too, so they stay
- * there. */
-static double find_level(const struct contest *c, double budget) {
-    double least = 0, most = INFINITY, level = 0;
-    for (int round = 0; round < LEVEL_ROUNDS; round++) {
-        double settled = 0, sum = 0, over = 0, under = 0;
-        for (uint32_t i = 0; i < c->n; i++) {
-            double w = weight_in(c, i), low = c->floors ? c->low[i] : 0;
-            if (w == 0)
-                settled += c->rest ? c->want[i] : low;
-            else if (c->want[i] <= w * least)
-                settled += c->want[i];
-            else if (low >= w * most)
-                settled += low;
-            else
-                sum += w;
-        }
-        if (sum == 0) break;
-        level = (budget - settled) / sum;
-        for (uint32_t i = 0; i < c->n; i++) {
-            double w = weight_in(c, i), low = c->floors ? c->low[i] : 0;
-            if (w == 0 || c->want[i] <= w * least || low >= w * most) continue;
-            if (w * level > c->want[i]) over += w * level - c->want[i];
-            if (w * level < low) under += low - w * level;
-        }
-        if (over == under) break;
-        *(over > under ? &least : &most) = level;
-    }
-    return level;
+/* A link's units are payload bytes of full posted writes. */
+static void take_link(struct share *s, size_t l) {
+    const struct traffic_link *link = &s->link[l];
+    s->capacity[l] = above_zero(link->capacity);
+    for (int way = 0; way < 2; way++)
+        s->cost[2 * l + way] = (s->unit[way] + link->overhead[way]) / s->unit[way] * s->unit[0] /
+                               (s->unit[0] + link->overhead[0]);
+    s->stale[l] = s->heavy[l] = 1;
 }
 
-/* Divides a node's budget, which is less than its children want. Floors come first, in proportion
- * if they are too much; a child with weight gets its share by weight; the others what that leaves.
- * A flow's own want does not limit its offer, or two links would talk each other down. */
-static void divide(struct share *s, const struct share_node *p, double budget, int floors) {
-    const uint32_t first = p->child;
-    struct contest c = {s->weight + first, s->low + first, s->want + first, p->children, 0, floors};
-    double *out = s->budget + first, weighted = 0, floor = 0;
-    for (uint32_t i = 0; i < c.n; i++) {
-        weighted += c.weight[i] > 0 ? c.want[i] : floors ? c.low[i] : 0;
-        if (floors) floor += c.low[i];
+void share_look(struct share *s) {
+    int changed = 0, paces = 0;
+    uint8_t *seen = s->seen;
+    for (size_t l = 0; l < s->links; l++, seen += LINK_SEEN) {
+        if (!s->fresh && !memcmp(seen, &s->link[l], LINK_SEEN)) continue;
+        memcpy(seen, &s->link[l], LINK_SEEN);
+        take_link(s, l);
+        changed = 1;
     }
-    if (floors && floor >= budget) {
-        c.weight = s->commit + first;
-        c.floors = 0;
-    } else {
-        c.rest = weighted <= budget;
+    for (size_t m = 0; m < s->modules; m++, seen += MODULE_SEEN) {
+        if (!s->fresh && !memcmp(seen, &s->module[m], MODULE_SEEN)) continue;
+        memcpy(seen, &s->module[m], MODULE_SEEN);
+        paces = 1;
     }
-    double level = c.rest || c.floors ? find_level(&c, budget) : find_level_plain(&c, budget);
-    for (uint32_t i = 0; i < c.n; i++) {
-        double w = weight_in(&c, i), least = 0;
-        if (c.floors) least = s->node[first + i].children ? c.low[i] : s->commit[first + i];
-        if (w == 0)
-            out[i] = c.rest ? INFINITY : least;
-        else
-            out[i] = w * level > least ? w * level : least;
+    if (paces) /* a module's table counts wherever its flows meet others */
+        for (size_t l = 0; l < s->links; l++) s->stale[l] = s->heavy[l] = 1;
+    if (changed) narrow(s);
+    if (changed || paces) s->moved = 1;
+    s->fresh = 0;
+}
+
+/* A want that was above what the link lets the flow have, and still is, changes nothing there. */
+static int matters(double before, double now, double offer) {
+    return before != now && !(offer < INFINITY && before >= offer && now >= offer);
+}
+
+void share_ask(struct share *s, uint32_t f, double ask, double floor) {
+    if (ask == s->ask[f] && floor == s->floor[f]) return;
+    const struct traffic_flow *flow = &s->flow[f];
+    const double *offer = s->offer + s->row[f];
+    int heavy = floor != s->floor[f] || (ask > 0) != (s->ask[f] > 0), promised = floor > 0;
+    struct share_lowest before = s->lowest[f];
+    s->moved = 1;
+    s->ask[f] = ask;
+    s->floor[f] = floor;
+    s->lowest[f] = lowest_of(s, f);
+    for (uint32_t h = 0; h < flow->hops; h++) {
+        uint32_t l = flow->hop[h].link;
+        if (heavy) s->heavy[l] = 1;
+        if (heavy || promised || matters(want_at(&before, h), want_at(&s->lowest[f], h), offer[h]))
+            s->stale[l] = 1;
     }
 }
 
 /* Sums what the flows want, up the tree of nodes root .. end. */
-static void gather_wants(struct share *s, uint32_t root, uint32_t end) {
+static void gather_wants(struct share *s, uint32_t link, uint32_t root, uint32_t end) {
+    const double *cost = s->cost + 2 * link;
     for (uint32_t i = end; i-- > root;) {
         const struct share_node *n = &s->node[i];
         double want = 0, low = 0;
@@ -166,8 +152,8 @@ static void gather_wants(struct share *s, uint32_t root, uint32_t end) {
             }
         } else {
             const struct share_leaf *l = &s->leaf[n->child];
-            want = want_at(&s->lowest[l->flow], l->hop);
-            low = s->floor[l->flow] < want ? s->floor[l->flow] : want;
+            want = want_at(&s->lowest[l->flow], l->hop) * cost[l->direction];
+            low = s->commit[i] < want ? s->commit[i] : want;
         }
         s->want[i] = want;
         s->low[i] = low;
@@ -177,7 +163,8 @@ static void gather_wants(struct share *s, uint32_t root, uint32_t end) {
 /* Divides a link among its flows, down its tree. The link's own arbiter knows no floors. */
 static void divide_link(struct share *s, uint32_t link) {
     uint32_t root = s->root[link], end = s->root[link + 1];
-    gather_wants(s, root, end);
+    const double *cost = s->cost + 2 * link;
+    gather_wants(s, link, root, end);
     s->budget[root] = s->capacity[link];
     int open = s->want[root] <= s->capacity[link] * (1 + SAME);
     if (open && s->open[link]) return;
@@ -186,11 +173,11 @@ static void divide_link(struct share *s, uint32_t link) {
         const struct share_node *n = &s->node[i];
         double budget = s->budget[i];
         if (!n->children)
-            offer_leaf(s, &s->leaf[n->child], budget);
+            offer_leaf(s, &s->leaf[n->child], budget / cost[s->leaf[n->child].direction]);
         else if (s->want[i] <= budget + SAME * budget)
             for (uint32_t c = n->child; c < n->child + n->children; c++) s->budget[c] = INFINITY;
         else
-            divide(s, n, budget, s->low[i] > 0 && !(i == root && n->level == 0));
+            share_divide(s, n, budget, s->low[i] > 0 && n->level > SHARE_OWN);
     }
 }
 
@@ -198,29 +185,51 @@ static double ratio(uint16_t slots, uint16_t phases) {
     return phases ? (double)slots / phases : 1;
 }
 
-/* By what a node competes with its siblings. */
-static double weight_of(const struct share *s, const struct share_node *n) {
+static uint32_t busy_under(const struct share *s, const struct share_node *n, int way) {
+    uint32_t busy = 0;
+    for (uint32_t k = n->leaf; k < n->leaf + n->leaves; k++)
+        busy += s->ask[s->leaf[k].flow] > 0 && (way < 0 || s->leaf[k].direction == way);
+    return busy;
+}
+
+double share_turns(const struct share *s, const struct share_node *n) {
+    if (n->kind == SHARE_VC) {
+        const struct traffic_link *a = &s->link[n->arbiter];
+        return ratio(a->vc_slots[n->slot], a->vc_phases);
+    }
     if (n->kind == SHARE_CLASS) {
         const struct traffic_link *a = &s->link[n->arbiter];
-        return ratio(a->slots[n->slot], a->phases);
+        return n->vc ? 1 : ratio(a->slots[n->slot], a->phases);
     }
     if (n->kind == SHARE_GROUP) {
         const struct traffic_module *m = &s->module[n->arbiter];
         return ratio(m->slots[n->slot], m->phases);
     }
-    if (n->kind == SHARE_FLOW) return 1;
     /* Modules meet in one class only on a host's link, which serves functions alike. */
-    double busy = 0;
-    for (uint32_t k = n->leaf; k < n->leaf + n->leaves; k++) busy += s->ask[s->leaf[k].flow] > 0;
-    return busy;
+    return n->kind == SHARE_FLOW ? 1 : busy_under(s, n, -1);
+}
+
+/* What a turn of a node takes of the link, next to a full posted write: where both directions share
+ * a class, by how many flows of each are busy. */
+static double turn_cost(const struct share *s, uint32_t link, const struct share_node *n) {
+    double completion = s->unit[1] * s->cost[2 * link + 1] / (s->unit[0] * s->cost[2 * link]);
+    if (n->ways < 3) return n->ways == 2 ? completion : 1;
+    double up = busy_under(s, n, TRAFFIC_UP), down = busy_under(s, n, TRAFFIC_DOWN);
+    return up + down > 0 ? (up + down * completion) / (up + down) : 1;
 }
 
 /* Readies a link's tree for the step. */
 static void weigh(struct share *s, uint32_t link) {
-    for (uint32_t i = s->root[link + 1]; i-- > s->root[link];) {
+    uint32_t root = s->root[link];
+    int mixed = s->node[root].ways == 3;
+    for (uint32_t i = s->root[link + 1]; i-- > root;) {
         const struct share_node *n = &s->node[i];
-        s->weight[i] = weight_of(s, n);
-        s->commit[i] = n->children ? 0 : s->floor[s->leaf[n->child].flow];
+        s->weight[i] = share_turns(s, n) * (mixed ? turn_cost(s, link, n) : 1);
+        s->commit[i] = 0;
+        if (!n->children && n->leaves) {
+            const struct share_leaf *l = &s->leaf[n->child];
+            s->commit[i] = s->floor[l->flow] * s->cost[2 * link + l->direction];
+        }
         for (uint32_t c = n->child; c < n->child + n->children; c++) s->commit[i] += s->commit[c];
     }
 }
@@ -228,23 +237,22 @@ static void weigh(struct share *s, uint32_t link) {
 /* Rates that were cut short before all links agreed may ask too much of a link: scale them down. */
 static void fit(struct share *s, uint32_t link) {
     uint32_t first = s->node[s->root[link]].leaf, n = s->node[s->root[link]].leaves;
+    const double *cost = s->cost + 2 * link;
     double sum = 0;
-    for (uint32_t i = first; i < first + n; i++) sum += s->rate[s->leaf[i].flow];
-    s->load[link] = sum;
+    for (uint32_t i = first; i < first + n; i++)
+        sum += s->rate[s->leaf[i].flow] * cost[s->leaf[i].direction];
     if (sum <= s->capacity[link] * (1 + SAME)) return;
     for (uint32_t i = first; i < first + n; i++)
         s->rate[s->leaf[i].flow] *= s->capacity[link] / sum;
-    s->load[link] = s->capacity[link];
 }
 
 /* Hands what is left on every link of a flow's path to the flow. Next to nothing, as a rule. */
 static void fill(struct share *s) {
     for (size_t l = 0; l < s->links; l++) {
-        if (!s->hot[l]) continue;
         const struct share_node *n = &s->node[s->root[l]];
         s->load[l] = 0;
         for (uint32_t i = n->leaf; i < n->leaf + n->leaves; i++)
-            s->load[l] += s->rate[s->leaf[i].flow];
+            s->load[l] += s->rate[s->leaf[i].flow] * s->cost[2 * l + s->leaf[i].direction];
     }
     for (size_t i = 0; i < s->lives; i++) {
         uint32_t f = s->live[i];
@@ -253,42 +261,66 @@ static void fill(struct share *s) {
         for (int h = 0; h < flow->hops && give > 0; h++) {
             uint32_t l = flow->hop[h].link;
             double spare = s->capacity[l] * (1 - 1e-9) - s->load[l];
-            if (s->hot[l] && spare < give) give = spare;
+            double most = spare / s->cost[2 * l + flow->direction];
+            if (s->hot[l] && most < give) give = most;
         }
         if (!(give > 0)) continue;
         s->rate[f] += give;
-        for (int h = 0; h < flow->hops; h++) s->load[flow->hop[h].link] += give;
+        for (int h = 0; h < flow->hops; h++)
+            s->load[flow->hop[h].link] += give * s->cost[2 * flow->hop[h].link + flow->direction];
     }
 }
 
-void share_solve(struct share *s) {
-    int busy = 0;
-    for (uint32_t l = 0; l < s->links; l++) {
-        s->stale[l] = s->hot[l] = s->load[l] > s->capacity[l];
-        s->open[l] = 0;
-        if (s->hot[l]) weigh(s, l);
-        busy |= s->hot[l];
-    }
-    for (size_t i = 0; i < s->lives; i++) s->rate[s->live[i]] = s->ask[s->live[i]];
-    if (!busy) return;
+/* Which links were asked for more than they have; one that has enough again offers everything. */
+static void take_loads(struct share *s) {
+    for (size_t l = 0; l < s->links; l++) s->load[l] = 0;
     for (size_t i = 0; i < s->lives; i++) {
-        uint32_t f = s->live[i];
-        for (int h = 0; h < s->flow[f].hops; h++)
-            if (!s->hot[s->flow[f].hop[h].link]) s->offer[s->row[f] + h] = INFINITY;
-        s->lowest[f] = lowest_of(s, f);
+        const struct traffic_flow *flow = &s->flow[s->live[i]];
+        double ask = s->ask[s->live[i]];
+        if (ask > 0)
+            for (int h = 0; h < flow->hops; h++)
+                s->load[flow->hop[h].link] +=
+                    ask * s->cost[2 * flow->hop[h].link + flow->direction];
     }
-    for (int round = 0; round < SHARE_ROUNDS && busy; round++) {
-        busy = 0;
-        for (size_t i = 0; i < s->links; i++) {
-            uint32_t l = s->order[round % 2 ? i : s->links - 1 - i];
-            if (!s->stale[l]) continue;
-            s->stale[l] = 0;
-            if (!s->hot[l]) continue;
-            divide_link(s, l);
-            busy = 1;
+    for (uint32_t l = 0; l < s->links; l++) {
+        int hot = s->load[l] > s->capacity[l];
+        if (hot && !s->hot[l]) s->stale[l] = 1;
+        if (hot && s->heavy[l]) {
+            weigh(s, l);
+            s->heavy[l] = 0;
         }
+        if (!hot && !s->open[l]) {
+            const struct share_node *n = &s->node[s->root[l]];
+            for (uint32_t i = n->leaf; i < n->leaf + n->leaves; i++)
+                offer_leaf(s, &s->leaf[i], INFINITY);
+            s->open[l] = 1;
+        }
+        s->hot[l] = (uint8_t)hot;
     }
+}
+
+/* One sweep over the links; 0 when there was nothing left to do. */
+static int sweep(struct share *s, int forward) {
+    int busy = 0;
+    for (size_t i = 0; i < s->links; i++) {
+        uint32_t l = s->order[forward ? i : s->links - 1 - i];
+        if (!s->stale[l]) continue;
+        s->stale[l] = 0;
+        if (!s->hot[l]) continue;
+        divide_link(s, l);
+        busy = 1;
+    }
+    return busy;
+}
+
+void share_solve(struct share *s) {
+    if (!s->moved) return;
+    take_loads(s);
+    int busy = 1;
+    for (int round = 0; round < SHARE_ROUNDS && busy; round++) busy = sweep(s, round % 2 == 0);
+    s->moved = busy;
     for (size_t i = 0; i < s->lives; i++) s->rate[s->live[i]] = s->lowest[s->live[i]].first;
+    if (!busy) return;
     for (uint32_t l = 0; l < s->links; l++)
         if (s->hot[l]) fit(s, l);
     fill(s);

@@ -1,5 +1,4 @@
-/* How bindings become flows: traffic links of the ports, paths of the functions, cells and
- * counters.
+/* How bindings become flows: traffic links of the ports, paths and channels of the functions.
  *
  * Every connected port has a directed link that leaves the switch there; host and module ports
  * also have the one that enters. The arbiter before a link that leaves a switch is that egress
@@ -11,9 +10,12 @@
 #include <string.h>
 
 #include "node.h"
+#include "rate.h"
 
-static size_t flow_index(unsigned module, unsigned function, unsigned direction) {
-    return 2 * ((size_t)module * FAB_MAX_FUNCTIONS + function) + direction;
+struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
+                                 unsigned direction) {
+    size_t at = 2 * ((size_t)module * FAB_MAX_FUNCTIONS + function) + direction;
+    return traffic_flow(node->traffic, at);
 }
 
 int wiring_create(struct fab_node *node) {
@@ -24,14 +26,18 @@ int wiring_create(struct fab_node *node) {
         int ends_here = kind == FAB_PORT_HOST || kind == FAB_PORT_MODULE;
         port->out_link = ends_here || port->peer ? links++ : NODE_NONE;
         port->in_link = ends_here ? links++ : NODE_NONE;
+        port->throttle = 1.0;
     }
     size_t flows = 2 * (size_t)NODE_MODULES * FAB_MAX_FUNCTIONS;
     int rc = traffic_create((size_t)(links ? links : 1), flows, NODE_MODULES, &node->traffic);
     if (rc < 0) return rc;
+    uint32_t mps = node->config.mps, mrrs = node->config.mrrs;
+    traffic_sizes(node->traffic, rate_unit(mps, mrrs, FAB_TRANSFER_WRITE),
+                  rate_unit(mps, mrrs, FAB_TRANSFER_READ));
     for (unsigned m = 0; m < NODE_MODULES; m++)
         for (unsigned f = 0; f < FAB_MAX_FUNCTIONS; f++)
             for (unsigned d = 0; d < 2; d++) {
-                struct traffic_flow *flow = traffic_flow(node->traffic, flow_index(m, f, d));
+                struct traffic_flow *flow = wiring_flow(node, m, f, d);
                 flow->direction = (uint8_t)(d ? TRAFFIC_DOWN : TRAFFIC_UP);
                 flow->module = (uint8_t)m;
                 flow->ceiling = flow->peak = INFINITY;
@@ -39,17 +45,75 @@ int wiring_create(struct fab_node *node) {
     return 0;
 }
 
+/* ---- channels ---- */
+
+/* The port whose egress a link is. */
+static const struct node_port *egress_of(const struct fab_node *node, unsigned link) {
+    for (uint32_t k = 0; k < node->config.ports; k++)
+        if (node->ports[k].out_link == (int32_t)link) return &node->ports[k];
+    return NULL;
+}
+
+void wiring_class(struct fab_node *node, unsigned module, unsigned function) {
+    unsigned class = node->modules[module].functions[function].traffic_class;
+    for (unsigned d = 0; d < 2; d++) {
+        struct traffic_flow *flow = wiring_flow(node, module, function, d);
+        for (int h = 1; h < flow->hops; h++) {
+            const struct node_port *port = egress_of(node, flow->hop[h].link);
+            uint8_t vc = port ? vc_of_class(&port->vc, &port->space, class) : 0;
+            if (flow->hop[h].vc != vc) traffic_changed(node->traffic);
+            flow->hop[h].vc = vc;
+        }
+    }
+}
+
+static void reclass(struct fab_node *node) {
+    for (uint32_t k = 0; k < node->bound_count; k++)
+        wiring_class(node, PDFID_MODULE(node->bound[k]), PDFID_FUNCTION(node->bound[k]));
+}
+
+/* Both ends of a link settle which channels it has. */
+static void negotiate(struct node_port *port) {
+    struct node_port *peer = port->peer;
+    int changed = vc_negotiate(&port->vc, &port->space, port->up, peer ? &peer->vc : NULL,
+                               peer ? &peer->space : NULL);
+    if (peer) changed |= vc_negotiate(&peer->vc, &peer->space, peer->up, &port->vc, &port->space);
+    if (changed) reclass(port->sw->node);
+}
+
+/* ---- links ---- */
+
+/* cfg.capacity is the configured link's; a narrowed or slowed one carries as much less as the model
+ * of the payload rate says. */
+static double capacity(const struct node_port *port, unsigned gen) {
+    const struct fab_node_config *c = &port->sw->node->config;
+    unsigned lanes = port->neg_lanes ? port->neg_lanes : port->cfg.lanes;
+    double full = fab_payload_rate(port->cfg.gen, port->cfg.lanes, c->mps, c->mrrs, 0);
+    double now = fab_payload_rate(gen, lanes, c->mps, c->mrrs, FAB_TRANSFER_WRITE);
+    return port->up && full > 0 ? port->cfg.capacity * (now / full) * port->throttle : 0.0;
+}
+
 void wiring_capacity(struct node_port *port) {
-    struct traffic *t = port->sw->node->traffic;
-    double rate = port->up ? port->cfg.capacity : 0.0;
-    if (port->out_link >= 0) traffic_link(t, (size_t)port->out_link)->capacity = rate;
-    if (port->in_link >= 0) traffic_link(t, (size_t)port->in_link)->capacity = rate;
+    unsigned gen = port->neg_gen ? port->neg_gen : port->cfg.gen;
+    int32_t links[] = {port->out_link, port->in_link};
+    for (int k = 0; k < 2; k++) {
+        if (links[k] < 0) continue;
+        struct traffic_link *link = traffic_link(port->sw->node->traffic, (size_t)links[k]);
+        link->capacity = capacity(port, gen);
+        link->overhead[TRAFFIC_UP] = (uint16_t)rate_overhead(gen, FAB_TRANSFER_WRITE);
+        link->overhead[TRAFFIC_DOWN] = (uint16_t)rate_overhead(gen, FAB_TRANSFER_READ);
+    }
+    negotiate(port);
 }
 
 void wiring_port_table(struct node_port *port) {
     if (port->out_link < 0) return;
     struct traffic_link *link = traffic_link(port->sw->node->traffic, (size_t)port->out_link);
-    link->phases = (uint16_t)vc_slots(&port->vc, link->slots, TRAFFIC_CLASSES);
+    link->phases = (uint16_t)vc_slots(&port->vc, link->slots, link->table, TRAFFIC_CLASSES);
+    link->vc_phases =
+        (uint16_t)vc_channel_slots(&port->vc, link->vc_slots, link->vc_table, TRAFFIC_VCS);
+    negotiate(port);
+    reclass(port->sw->node); /* its map may have changed without a negotiation */
 }
 
 /* A shaper row in units: 0 as a maximum means none. */
@@ -70,8 +134,8 @@ static void shape(struct node_module *m, unsigned function, struct traffic_flow 
 void wiring_function(struct fab_node *node, unsigned module, unsigned function) {
     struct node_module *m = &node->modules[module];
     struct node_function *f = &m->functions[function];
-    struct traffic_flow *up = traffic_flow(node->traffic, flow_index(module, function, 0));
-    struct traffic_flow *down = traffic_flow(node->traffic, flow_index(module, function, 1));
+    struct traffic_flow *up = wiring_flow(node, module, function, 0);
+    struct traffic_flow *down = wiring_flow(node, module, function, 1);
     uint32_t control = m->ari ? f->words[m->ari / 4 + 1] >> 16 : 0;
     uint8_t group = (uint8_t)(control >> ARI_CTL_GROUP_SHIFT & 7);
     uint8_t active = f->bound && function_exists(m, function);
@@ -84,7 +148,7 @@ void wiring_function(struct fab_node *node, unsigned module, unsigned function) 
 void wiring_module(struct fab_node *node, unsigned module) {
     struct node_module *m = &node->modules[module];
     struct traffic_module *t = traffic_module(node->traffic, module);
-    t->phases = (uint16_t)vc_slots(&m->vc, t->slots, TRAFFIC_GROUPS);
+    t->phases = (uint16_t)vc_slots(&m->vc, t->slots, t->table, TRAFFIC_GROUPS);
     /* without function groups the table names functions, which 4 bits cannot for 33 of them: the
      * module then shares equally */
     if (m->ari && !(m->functions[0].words[m->ari / 4 + 1] >> 16 & ARI_CTL_MFVC_GROUPS))
@@ -118,8 +182,8 @@ static int up_path(struct fab_node *node, struct node_port *from, struct node_po
 
 static void set_path(struct fab_node *node, unsigned module, unsigned function,
                      const struct crossing *path, int n) {
-    struct traffic_flow *up = traffic_flow(node->traffic, flow_index(module, function, 0));
-    struct traffic_flow *down = traffic_flow(node->traffic, flow_index(module, function, 1));
+    struct traffic_flow *up = wiring_flow(node, module, function, 0);
+    struct traffic_flow *down = wiring_flow(node, module, function, 1);
     traffic_changed(node->traffic);
     up->hops = down->hops = (uint16_t)(n + 1);
     up->hop[0] = (struct traffic_hop){.link = (uint16_t)path[0].in->in_link};
@@ -131,12 +195,13 @@ static void set_path(struct fab_node *node, unsigned module, unsigned function,
         down->hop[k + 1] = (struct traffic_hop){.link = (uint16_t)back->in->out_link,
                                                 .ingress = back->out->cfg.port};
     }
+    wiring_class(node, module, function);
 }
 
 static void clear_queue(struct fab_node *node, unsigned module, unsigned function) {
     struct node_function *f = &node->modules[module].functions[function];
     for (unsigned d = 0; d < 2; d++) {
-        struct traffic_flow *flow = traffic_flow(node->traffic, flow_index(module, function, d));
+        struct traffic_flow *flow = wiring_flow(node, module, function, d);
         flow->backlog = flow->carry = 0.0;
     }
     fab_store_release(&f->cell->out.up_backlog, 0);
@@ -207,103 +272,4 @@ uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t lo
     }
     list_bound(node);
     return found ? 0 : MRPC_ERR_STATE;
-}
-
-/* A rate that another process wrote: NaN and negative values count as 0. */
-static double rate_from(const double *cell) {
-    double value;
-    uint64_t bits = fab_load_relaxed((const uint64_t *)(const void *)cell);
-    memcpy(&value, &bits, sizeof value);
-    return value > 0.0 ? value : 0.0;
-}
-
-void wiring_before_step(struct fab_node *node) {
-    for (uint32_t k = 0; k < node->bound_count; k++) {
-        unsigned module = PDFID_MODULE(node->bound[k]), function = PDFID_FUNCTION(node->bound[k]);
-        const struct fab_function_in *in = &node->modules[module].functions[function].cell->in;
-        struct traffic_flow *up = traffic_flow(node->traffic, flow_index(module, function, 0));
-        struct traffic_flow *down = traffic_flow(node->traffic, flow_index(module, function, 1));
-        up->offered = rate_from(&in->offered_up);
-        down->offered = rate_from(&in->offered_down);
-        up->ceiling = rate_from(&in->ceiling_up);
-        down->ceiling = rate_from(&in->ceiling_down);
-        /* an infinite load is no load that a step could account for */
-        if (isinf(up->offered)) up->offered = 0.0;
-        if (isinf(down->offered)) down->offered = 0.0;
-    }
-}
-
-void wiring_after_step(struct fab_node *node) {
-    for (uint32_t k = 0; k < node->bound_count; k++) {
-        unsigned module = PDFID_MODULE(node->bound[k]), function = PDFID_FUNCTION(node->bound[k]);
-        struct fab_function_out *out = &node->modules[module].functions[function].cell->out;
-        struct traffic_flow *up = traffic_flow(node->traffic, flow_index(module, function, 0));
-        struct traffic_flow *down = traffic_flow(node->traffic, flow_index(module, function, 1));
-        fab_store_release(&out->up_bytes, up->delivered);
-        fab_store_release(&out->down_bytes, down->delivered);
-        fab_store_release(&out->up_backlog, (uint64_t)up->backlog);
-        fab_store_release(&out->down_backlog, (uint64_t)down->backlog);
-        fab_store_release(&out->up_dropped, up->dropped);
-        fab_store_release(&out->down_dropped, down->dropped);
-    }
-}
-
-static void add_link(const struct fab_node *node, int32_t link, uint64_t *posted,
-                     uint64_t *completion) {
-    if (link < 0) return;
-    const struct traffic_link *l = traffic_link(node->traffic, (size_t)link);
-    *posted = l->bytes[TRAFFIC_UP];
-    *completion = l->bytes[TRAFFIC_DOWN];
-}
-
-void wiring_counters(const struct node_port *port, uint64_t out[2][3]) {
-    const struct fab_node *node = port->sw->node;
-    int32_t in = port->peer ? port->peer->out_link : port->in_link;
-    memset(out, 0, 6 * sizeof(uint64_t));
-    add_link(node, port->out_link, &out[0][0], &out[0][1]);
-    add_link(node, in, &out[1][0], &out[1][1]);
-}
-
-/* TLPs so far, of the fluid's equal sizes: writes of MaxPayloadSize, completions of the lesser of
- * MaxPayloadSize and MaxReadRequest, and the read requests that asked for the completions which
- * went the other way. */
-void wiring_tlps(const struct node_port *port, uint64_t out[2][3]) {
-    const struct fab_node_config *config = &port->sw->node->config;
-    uint64_t bytes[2][3], completion = config->mps < config->mrrs ? config->mps : config->mrrs;
-    wiring_counters(port, bytes);
-    for (int way = 0; way < 2; way++) {
-        out[way][0] = (bytes[way][0] + config->mps - 1) / config->mps;
-        out[way][1] = (bytes[way][1] + completion - 1) / completion;
-        out[way][2] = (bytes[!way][1] + config->mrrs - 1) / config->mrrs;
-    }
-}
-
-/* Bytes that wait to leave by a port, of those that would enter it from `ingress`. */
-static double waiting_at(const struct node_port *egress, const struct node_port *ingress) {
-    struct fab_node *node = egress->sw->node;
-    double bytes = 0;
-    for (uint32_t k = 0; k < 2 * node->bound_count; k++) {
-        unsigned id = node->bound[k / 2];
-        const struct traffic_flow *flow =
-            traffic_flow(node->traffic, flow_index(PDFID_MODULE(id), PDFID_FUNCTION(id), k % 2));
-        for (int hop = 1; hop < flow->hops; hop++)
-            if (flow->hop[hop].link == egress->out_link &&
-                (!ingress || flow->hop[hop].ingress == ingress->cfg.port))
-                bytes += flow->backlog;
-    }
-    return bytes;
-}
-
-/* A fluid meets an empty egress or waits for what stands before it: the two bounds, as of now. */
-void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
-                    uint16_t *min_ns, uint16_t *max_ns) {
-    enum { CUT_THROUGH_NS = 115 }; /* modelled */
-    double queue_ns = 0, rate = egress->up ? egress->cfg.capacity : 0;
-    (void)clear; /* nothing is remembered that could be cleared */
-    *min_ns = *max_ns = 0;
-    if (!egress->up || (ingress && !ingress->up)) return;
-    if (rate > 0 && egress->out_link >= 0) queue_ns = waiting_at(egress, ingress) / rate * 1e9;
-    *min_ns = CUT_THROUGH_NS;
-    *max_ns =
-        (uint16_t)(queue_ns < UINT16_MAX - CUT_THROUGH_NS ? CUT_THROUGH_NS + queue_ns : UINT16_MAX);
 }

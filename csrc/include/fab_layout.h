@@ -181,7 +181,8 @@ struct fab_function_in {
     double offered_down;
     double ceiling_up; /* B/s, host-side shaper (token bucket without burst); inf = none */
     double ceiling_down;
-    uint8_t pad[32];
+    uint32_t traffic_class; /* 0..7, picks the virtual channel; anything else counts as 0 */
+    uint8_t pad[28];
 };
 struct fab_function_out {
     uint64_t up_bytes; /* delivered, cumulative */

@@ -37,6 +37,7 @@ class Node {
     /* Moves traffic for so much virtual time. -EBUSY while the real-time thread runs. */
     void advance(double seconds) { check(fab_node_advance(node_.get(), seconds)); }
     void set_step(double seconds) { check(fab_node_set_step(node_.get(), seconds)); }
+    void set_traffic(int mode) { check(fab_node_set_mode(node_.get(), mode)); }
     void set_drop(bool drop) { check(fab_node_set_drop(node_.get(), drop)); }
     /* Real time: a thread moves traffic and serves what other processes write. */
     void start() { check(fab_node_start(node_.get())); }

@@ -231,6 +231,76 @@ struct fab_security {
     uint8_t key_hash[12][64]; /* of the public keys that an image may be signed with */
 };
 FAB_API int fab_switch_security(fab_switch *sw, struct fab_security *out);
+/* ---- switch: the fabric's database (GFMS), on a PAX ------------------------------------------
+ * Those that fill an array return how many there are, of which at most max are stored. -EOPNOTSUPP:
+ * not a PAX; -EPROTO: the answer does not fit together. */
+enum { FAB_GFMS_VF = 0, FAB_GFMS_PF = 1, FAB_GFMS_SRIOV_PF = 3 };
+struct fab_gfms_function { /* behind a port of this switch */
+    uint16_t pdfid;
+    uint16_t function;
+    uint8_t port; /* physical id of the port it is behind */
+    uint8_t kind; /* FAB_GFMS_* */
+    uint8_t vfs;
+    uint8_t bound;
+    uint8_t host_switch, host_port, logical; /* while bound */
+    uint8_t bars;
+    uint16_t vendor, device, subsystem_vendor, subsystem_device;
+    uint32_t class_code;
+    uint8_t bar_type[6]; /* the low bits of the BAR: 4 = 64 bits, 8 = prefetchable */
+    uint8_t bar_log2[6]; /* of its bytes; 0 = none */
+};
+FAB_API int fab_switch_gfms_functions(fab_switch *sw, struct fab_gfms_function *out, size_t max);
+struct fab_gfms_host {
+    uint8_t hvd;
+    uint8_t port;
+    uint16_t hfid;
+    uint16_t logical_ports;
+    uint16_t bound; /* functions */
+};
+FAB_API int fab_switch_gfms_hosts(fab_switch *sw, struct fab_gfms_host *out, size_t max);
+struct fab_gfms_binding {
+    uint8_t hvd;
+    uint8_t port;    /* the host's */
+    uint8_t logical; /* what unbinds it */
+    uint8_t slot;    /* its place among the functions of the logical port */
+    uint16_t pdfid;
+};
+FAB_API int fab_switch_gfms_bindings(fab_switch *sw, struct fab_gfms_binding *out, size_t max);
+struct fab_gfms_pax {
+    uint8_t pax, ports, hosts, pad;
+    uint16_t swfid, devices, functions;
+    uint16_t fid[2], hfid[2], vdfid[2], pdfid[2];                /* first, last; 0xFFFF = none */
+    uint64_t host_ports, module_ports, fabric_ports, free_ports; /* bit = physical id */
+};
+FAB_API int fab_switch_gfms_pax(fab_switch *sw, struct fab_gfms_pax *out);
+
+enum {
+    FAB_GFMS_HOST_UP = 0, /* u16 port */
+    FAB_GFMS_HOST_DOWN = 1,
+    FAB_GFMS_DEVICE_ADDED = 2, /* u16 port, u16 functions */
+    FAB_GFMS_DEVICE_REMOVED = 3,
+    FAB_GFMS_FABRIC_UP = 4,
+    FAB_GFMS_FABRIC_DOWN = 5,
+    FAB_GFMS_BOUND = 6, /* host: u8 switch, u8 port, u8 logical; u8 0, u16 pdfid, u16 0 */
+    FAB_GFMS_UNBOUND = 7,
+    FAB_GFMS_DATABASE_CHANGED = 8,
+    FAB_GFMS_HVD_ENABLED = 9, /* u8 hvd, u8 port, u8 clock */
+    FAB_GFMS_HVD_DISABLED = 10,
+    FAB_GFMS_PORT_REMOVED = 11, /* u8 port */
+    FAB_GFMS_PORT_ADDED = 12,
+    FAB_GFMS_AER = 13 /* u16 port, u8 flags, u8 0, u32 status, u64 time (high first), u32[4] TLP */
+};
+struct fab_gfms_event {
+    uint8_t code; /* FAB_GFMS_* */
+    uint8_t sw;   /* where it happened */
+    uint16_t bytes;
+    uint8_t data[32];
+};
+/* The oldest events that the switch still has; reading takes none away. *left: how many follow;
+ * *lost: older ones fell out (both may be NULL). */
+FAB_API int fab_switch_gfms_events(fab_switch *sw, struct fab_gfms_event *out, size_t max,
+                                   uint32_t *left, int *lost);
+FAB_API int fab_switch_gfms_clear(fab_switch *sw);
 
 /* ---- switch: the plan ---------------------------------------------------------------------- */
 
@@ -294,6 +364,12 @@ FAB_API int64_t fab_function_records(fab_bar *const *bars, size_t n_bars,
 
 /* ---- the emulated Resource Node ------------------------------------------------------------ */
 
+/* TLP payload that a link carries, B/s per direction, as fabcore.pcie.payload_rate: gen 1..6, lanes
+ * 1..16, mps and mrrs powers of two from 128 to 4096. 0 = there is no such link. */
+enum { FAB_TRANSFER_WRITE = 0, FAB_TRANSFER_READ = 1 };
+FAB_API double fab_payload_rate(unsigned gen, unsigned lanes, uint32_t mps, uint32_t mrrs,
+                                int kind);
+
 #define FAB_MAX_SWITCHES 16
 #define FAB_MAX_PORTS 60
 
@@ -337,6 +413,10 @@ FAB_API int fab_node_advance(fab_node *node, double seconds);
 FAB_API int fab_node_set_step(fab_node *node, double step_s);
 FAB_API int fab_node_set_drop(fab_node *node,
                               int drop); /* 1: load not carried in its step is dropped */
+/* How traffic is computed: by rates (the default), or one TLP after the other, which costs wall
+ * time for every TLP. What waits or is under way stays and goes on. -EINVAL: no such mode. */
+enum { FAB_TRAFFIC_FLUID = 0, FAB_TRAFFIC_TLP = 1 };
+FAB_API int fab_node_set_mode(fab_node *node, int mode);
 FAB_API int fab_node_start(
     fab_node *node); /* real time: a thread moves traffic and serves posted writes */
 FAB_API int fab_node_stop(fab_node *node);

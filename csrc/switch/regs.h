@@ -120,7 +120,6 @@ enum {
     MRPC_TEMPERATURE = 0x04,   /* sub 4: u32[4] centi-degC */
     MRPC_STACK_BIF = 0x0B,
     MRPC_RESET = 0x1B,       /* u32 0 */
-    MRPC_PORT_BIND = 0x0C,   /* sub 0 bind, 1 unbind, 2 information */
     MRPC_LINK_STATUS = 0x1C, /* u64 bitmap (0 = all) -> 60 records of 12 bytes */
     MRPC_GAS_READ = 0x29,    /* u32 offset, u32 bytes <= 512 -> bytes */
     MRPC_GAS_WRITE = 0x34,   /* u32 offset, u32 bytes <= 1016, data */
@@ -133,6 +132,7 @@ enum {
     MRPC_GFMS_EVENT = 0x89,  /* sub 0 clear, 1 get */
     MRPC_PORT_CONTROL = 0x8D,
     MRPC_FUNCTION_ACCESS = 0x8E, /* config space of a module's function */
+    MRPC_PORT_BIND = 0x0C,       /* sub 0 bind, 1 unbind, 2 info */
     MRPC_PING = 0x100
 };
 /* Sub-commands, states and values that both sides of the mailbox name. */
@@ -195,11 +195,16 @@ enum {
     VC_STATUS = 0x0E,  /* u16 */
     VC0_CAP = 0x10,
     VC0_CONTROL = 0x14,
-    VC0_STATUS = 0x1A,             /* u16 */
-    VC_LOAD_PORT_TABLE = 1 << 16,  /* in VC0_CONTROL, reads 0 */
-    VC_SELECT_SHIFT = 17,          /* in VC0_CONTROL, 3 bits */
-    VC_PORT_TABLE_STATUS = 1 << 0, /* in VC0_STATUS */
-    VC_ARB_FIXED = 0,              /* bit numbers in VC0_CAP[7:0] = values of the select field */
+    VC0_STATUS = 0x1A,                  /* u16 */
+    VC_LOAD_PORT_TABLE = 1 << 16,       /* in VC0_CONTROL, reads 0 */
+    VC_SELECT_SHIFT = 17,               /* in VC0_CONTROL, 3 bits */
+    VC_PORT_TABLE_STATUS = 1 << 0,      /* in VC0_STATUS; the VC arbitration table's in VC_STATUS */
+    VC_NEGOTIATION_PENDING = 1 << 1,    /* in VCn status */
+    VC_ID_SHIFT = 24,                   /* in VCn control, 3 bits */
+    VC_LOAD_ARBITRATION_TABLE = 1 << 0, /* in VC_CONTROL, reads 0 */
+    VC_ARBITRATION_SHIFT = 1,           /* in VC_CONTROL, 3 bits */
+    VC_ARBITRATION_MASK = 7 << 1,
+    VC_ARB_FIXED = 0, /* bit numbers in VC0_CAP[7:0] = values of the select field */
     VC_ARB_WRR32 = 1,
     VC_ARB_WRR64 = 2,
     VC_ARB_WRR128 = 3,

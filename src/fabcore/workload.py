@@ -57,6 +57,12 @@ class Workload:
                 raise FabricError(f"ceiling {way}: {value!r} is no rate")
         self.ceiling_all([self.vms.get(vm).handle], [up], [down])
 
+    def set_class(self, vm: str | int, traffic_class: int) -> None:
+        """The VM's traffic class, 0 to 7: ports carry it in the virtual channel that they map it to."""
+        if traffic_class not in range(8):
+            raise FabricError(f"traffic class {traffic_class!r} does not exist: use 0 to 7")
+        self._workload("set_class").traffic_class(self.vms.get(vm).slot, traffic_class)
+
     def offer_all(self, handles: ArrayLike, up: ArrayLike, down: ArrayLike) -> None:
         """`offer` for many VMs: handles (k,), up and down (k,) B/s, finite and not negative."""
         rates = np.ascontiguousarray([up, down], dtype=np.float64)
@@ -114,6 +120,13 @@ class Workload:
     def set_drop(self, drop: bool) -> None:
         """True: load that a step could not carry is dropped and counted, not kept waiting."""
         self._here("set_drop").set_drop(drop)
+
+    def set_traffic(self, mode: str) -> None:
+        """How traffic is computed: "fluid", by rates, or "tlp", one TLP after the other.
+
+        The two agree on steady load within 1 %; TLPs cost wall time each (docs/registers.md).
+        """
+        self._here("set_traffic").set_traffic(mode)
 
     def set_step(self, seconds: float) -> None:
         """The longest step in which traffic is moved; 1 ms unless set."""

@@ -10,7 +10,8 @@
 
 #define DEFAULT_SWITCHES 4
 #define DEFAULT_PORTS 28
-#define DEFAULT_RATE 51977170500.0 /* B/s of write payload, Gen5 x16, MPS 256 */
+#define DEFAULT_RATE 51977170500.0      /* B/s of write payload, Gen5 x16, MPS 256 */
+#define DEFAULT_READ_RATE 52730462837.0 /* the same of completions */
 
 struct default_node {
     struct fab_node_config config;

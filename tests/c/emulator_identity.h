@@ -16,4 +16,20 @@ static inline fab_node *make_as(uint32_t device_id) {
     return node;
 }
 
+struct chip {
+    uint32_t id, word; /* what the client puts above the command's id */
+    uint32_t status_in, records, temperatures, sub, family;
+};
+static const struct chip chips[] = {
+    {0x5200, 0x00000000, 8, 60, 4, 4, 1}, /* PAX id 0 */
+    {0x5100, 0xFFFC0000, 8, 60, 4, 4, 1}, {0x5000, 0xFFFC0000, 8, 60, 4, 4, 1},
+    {0x4200, 0x00000000, 8, 52, 1, 2, 0}, {0x6160, 0x00000000, 16, 20, 4, 4, 2},
+};
+enum { CHIPS = sizeof chips / sizeof *chips };
+
+static inline int64_t call(fab_node *node, const struct chip *chip, uint32_t id, const void *in,
+                           size_t in_bytes, void *out, size_t out_bytes) {
+    return command(node, 0, chip->word | id, in, in_bytes, out, out_bytes);
+}
+
 #endif

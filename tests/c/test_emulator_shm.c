@@ -85,7 +85,9 @@ static void use_as_client(fab_bar *bars[DEFAULT_SWITCHES]) {
     uint64_t vc = GAS_PFF + 2 * GAS_PFF_STRIDE + 0x300; /* the host port's; found by the driver */
     CHECK_EQ(fab_bar_read32(bars[0], vc, &value), 0);
     CHECK_EQ(value & 0xFFFF, EXT_CAP_VC);
-    for (uint32_t k = 0; k < 64; k++) fab_bar_write32(bars[0], vc + 0x20 + 4 * k, 0x08080800);
+    CHECK_EQ(fab_bar_read32(bars[0], vc + VC0_CAP, &value), 0);
+    uint64_t table = vc + 16 * (value >> 24);
+    for (uint32_t k = 0; k < 64; k++) fab_bar_write32(bars[0], table + 4 * k, 0x08080800);
     CHECK_EQ(fab_bar_read32(bars[0], vc + 0x18, &value), 0);
     CHECK_EQ(value >> 16 & 1, 1);
     uint32_t select = 0x800000FF | VC_ARB_WRR256 << VC_SELECT_SHIFT;

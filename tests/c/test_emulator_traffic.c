@@ -36,7 +36,7 @@ static void test_down_traffic_meets_the_tables_of_the_reverse_path(void) {
     double a = (double)cell_of(node, 2, 1)->out.down_bytes;
     double b = (double)cell_of(node, 3, 1)->out.down_bytes;
     CHECK_NEAR(a / (a + b), 0.25, 0.01);
-    CHECK_NEAR((a + b) / (DEFAULT_RATE * 0.1), 1.0, 0.001);
+    CHECK_NEAR((a + b) / (DEFAULT_READ_RATE * 0.1), 1.0, 0.001);
     fab_node_close(node);
 }
 
@@ -106,7 +106,7 @@ static void test_function_groups_and_shapers_take_effect(void) {
     double two = (double)cell_of(node, 0, 2)->out.up_bytes;
     CHECK_NEAR(one / (one + two), 0.25, 0.01);
     CHECK_NEAR((double)cell_of(node, 3, 7)->out.up_bytes, 2.5e8, 2.5e6);
-    CHECK_NEAR((double)cell_of(node, 3, 7)->out.down_bytes, DEFAULT_RATE * 0.1, 1e7);
+    CHECK_NEAR((double)cell_of(node, 3, 7)->out.down_bytes, DEFAULT_READ_RATE * 0.1, 1e7);
     uint8_t reset[4] = {3, 0, 0, 0}; /* a hot reset forgets groups and table, not the binding */
     CHECK_EQ(command(node, 0, LOCAL(MRPC_PORT_CONTROL), reset, 4, NULL, 0), 0);
     CHECK_EQ(function_read(node, PDFID(0, 1), ari + ARI_CONTROL, 2), 0);

@@ -38,12 +38,28 @@ static inline struct traffic_flow *put(struct traffic *t, size_t i, int module, 
     return f;
 }
 
+/* A table of `phases` entries, class i as often as count[i] says, spread as evenly as it goes. */
+static inline uint16_t spread(uint8_t *table, const uint16_t *count, size_t classes) {
+    uint16_t phases = 0;
+    double due[64] = {0};
+    for (size_t i = 0; i < classes; i++) phases += count[i];
+    for (uint16_t k = 0; k < phases; k++) {
+        size_t next = 0;
+        for (size_t i = 0; i < classes; i++) due[i] += (double)count[i] / phases;
+        for (size_t i = 1; i < classes; i++)
+            if (due[i] > due[next]) next = i;
+        due[next] -= 1;
+        table[k] = (uint8_t)next;
+    }
+    return phases;
+}
+
 static inline void slots(struct traffic *t, size_t link, int a, int na, int b, int nb) {
     struct traffic_link *l = traffic_link(t, link);
     memset(l->slots, 0, sizeof l->slots);
     l->slots[a] = (uint16_t)na;
     l->slots[b] = (uint16_t)nb;
-    l->phases = (uint16_t)(na + nb);
+    l->phases = spread(l->table, l->slots, TRAFFIC_CLASSES);
 }
 
 /* Two modules' links into link 2 of 4 GB/s, ingress 1 and 2. */

@@ -1,5 +1,6 @@
 /* Any bytes as a request queue's file: a client that asks in it comes back, with an error or a
- * reply that fits; a server that takes it over takes and answers without a fault. */
+ * reply that fits; a server that takes it over takes and answers without a fault.
+ * At least 80 executions a second. */
 #define _GNU_SOURCE
 #include "fuzz_file.h"
 

@@ -33,7 +33,7 @@ def capabilities(space: bytes, limit: int = 4096) -> dict[int, int]:
 def test_identity_stands_in_both_register_layouts(node: fabcore.ResourceNode) -> None:
     bar = node.chassis.switches[0].bar
     assert bar.read32(0x2000) == 0x5200
-    assert bar.read8(0x1007) == bar.read8(0x10000) == 1
+    assert bar.read8(0x1007) == bar.read8(0x10000) == 4  # partitions
     assert bar.read16(0x134000) == 0x11F8
     pffs = bar.read8(0x1009)
     assert bar.read16(0x134000 + 0x1000 * pffs) != 0x11F8  # ends the scan

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabcore.errors import CapacityError, FabricError, FirmwareError
-from fabcore.switch.discover import ARBITRATION, discover, pdfid
+from fabcore.switch.discover import ARBITRATION, Pdfids, discover
 from fabcore.switch.enforcement import Seat, enforcement
 from fabcore.switch.shapers import Shapers
 from fabcore.switch.tables import GROUPS, TARGET_PORT, Tables, find_targets
@@ -54,6 +54,7 @@ class Chassis:
         self.bars = bars
         self.switches = [Switch(bar) for bar in bars]
         self.topology = topology if topology is not None else discover(self.switches)
+        self.pdfids = Pdfids(self.switches, self.topology)
         self.arbitration = self._probe_modules()
         self._free = {
             spec.index: list(range(spec.vfs, 0, -1)) for spec in self.topology.module_specs
@@ -61,7 +62,7 @@ class Chassis:
         self._logical: dict[tuple[int, int], set[int]] = {}
         self._groups = {m: [0] * GROUPS for m in self.arbitration}
         self.tables = Tables(
-            find_targets(self.switches, self.topology, self.arbitration), self.topology
+            find_targets(self.switches, self.topology, self.arbitration, self.pdfids), self.topology
         )
         self.shapers = Shapers()
         self.plan = Plan(
@@ -72,7 +73,7 @@ class Chassis:
     def _probe_modules(self) -> dict[int, str]:
         found = {}
         for port in self.topology.module_ports:
-            probe = self.switches[port.switch].function_probe(pdfid(port.index, 0))
+            probe = self.switches[port.switch].function_probe(self.pdfids.of(port.index, 0))
             found[port.index] = ARBITRATION[probe["arbitration"]]
         return found
 
@@ -90,7 +91,7 @@ class Chassis:
         hport = self.topology.host_ports[host]
         group = int(np.argmin(self._groups[module])) if self.arbitration[module] == "mfvc" else 0
         number, logical = self._bind(module, host)
-        fid = pdfid(module, number)
+        fid = self.pdfids.of(module, number)
         if self.arbitration[module] == "mfvc":
             try:
                 self.switches[mport.switch].function_group(fid, group)
@@ -117,7 +118,8 @@ class Chassis:
         numbers = list(self._free[module])
         while numbers and logicals:
             try:
-                switch.bind(hport.switch, hport.port, logicals[0], pdfid(module, numbers[-1]))
+                fid = self.pdfids.of(module, numbers[-1])
+                switch.bind(hport.switch, hport.port, logicals[0], fid)
             except FirmwareError as error:
                 if error.code == FUNCTION_BOUND:
                     numbers.pop()
@@ -190,7 +192,7 @@ class Chassis:
         t = targets[failed]
         if t.kind == TARGET_PORT:
             return f"arbitration table of port {t.switch}:{t.port}"
-        return f"function arbitration table of module {t.pdfid >> 6}"
+        return f"function arbitration table of module {self.topology.by_id[t.switch, t.port].index}"
 
     def free_functions(self, module: int) -> int:
         """How many functions of a module are not bound."""

@@ -10,6 +10,7 @@ from fabcore.topology import Link, ModuleSpec, Port, SwitchSpec, Topology
 if TYPE_CHECKING:
     from fabcore._core import Switch
 
+PAX_IDS = (0x42, 0x45, 0x52, 0x55)  # device ids without the lanes
 ARBITRATION = ("none", "mfvc", "shaper")  # by FAB_ARBITRATION_*
 KINDS = {1: "fabric", 2: "module", 3: "host", 4: "management"}  # by FAB_PORT_*
 # What the registers do not tell: the power supply, which no arbitration depends on.
@@ -19,6 +20,34 @@ UNKNOWN_SUPPLY_W = 0.0
 def pdfid(module: int, function: int) -> int:
     """The fabric-wide id of a module's function (modelled: docs/registers.md)."""
     return module << 6 | function
+
+
+def read_pdfids(switch: Switch) -> dict[tuple[int, int], int]:
+    """(port, function) -> pdfid, as the switch's GFMS database says; empty where there is none."""
+    if switch.identify()["device_id"] >> 8 not in PAX_IDS:
+        return {}
+    return {(f["port"], f["function"]): f["pdfid"] for f in switch.gfms.functions()}
+
+
+class Pdfids:
+    """The fabric-wide ids of the modules' functions.
+
+    From the GFMS database of a PAX; what it does not know (a device that is down, another family)
+    has the id of the modelled encoding.
+    """
+
+    def __init__(self, switches: list[Switch], topology: Topology) -> None:
+        found = [read_pdfids(switch) for switch in switches]
+        self._known = {
+            (port.index, function): fid
+            for port in topology.module_ports
+            for (at, function), fid in found[port.switch].items()
+            if at == port.port
+        }
+
+    def of(self, module: int, function: int) -> int:
+        """A function's pdfid."""
+        return self._known.get((module, function), pdfid(module, function))
 
 
 def discover(switches: list[Switch], name: str = "node") -> Topology:
@@ -33,13 +62,15 @@ def discover(switches: list[Switch], name: str = "node") -> Topology:
     specs: list[SwitchSpec] = []
     for k, switch in enumerate(switches):
         specs.append(SwitchSpec(k, switch.identify()["device_id"]))
+        pdfids = read_pdfids(switch)
         for info in switch.ports():
             kind = KINDS.get(info["kind"])
             if kind is None:
                 continue
             ports.append(_port(k, kind, info))
             if kind == "module":
-                modules.append(_module(switch, info["index"]))
+                fid = pdfids.get((info["port"], 0), pdfid(info["index"], 0))
+                modules.append(_module(switch, info["index"], fid))
             if kind == "fabric" and info["peer_switch"] != 0xFF:
                 ends = sorted([(k, info["port"]), (info["peer_switch"], info["peer_port"])])
                 links.add(Link(ends[0], ends[1]))
@@ -64,7 +95,7 @@ def _port(k: int, kind: str, info: dict[str, int]) -> Port:
     return Port(k, info["port"], kind, index, gen, lanes, f"x{lanes}", phases)  # type: ignore[arg-type]
 
 
-def _module(switch: Switch, index: int) -> ModuleSpec:
-    probe = switch.function_probe(pdfid(index, 0))
+def _module(switch: Switch, index: int, fid: int) -> ModuleSpec:
+    probe = switch.function_probe(fid)
     kind = ARBITRATION[probe["arbitration"]]
     return ModuleSpec(index, kind, probe["num_vfs"], UNKNOWN_SUPPLY_W)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabcore.solve import PortQuantiser
-from fabcore.switch.discover import pdfid
+from fabcore.switch.discover import Pdfids
 from fabcore.switch.kernels import sum_by_ingress
 from fabcore.topology import Topology
 
@@ -40,7 +40,7 @@ class Target:
 
 
 def find_targets(
-    switches: list[Switch], topology: Topology, arbitration: dict[int, str]
+    switches: list[Switch], topology: Topology, arbitration: dict[int, str], pdfids: Pdfids
 ) -> tuple[Target, ...]:
     """Every table that the switches and modules really offer, by probing them."""
     targets = []
@@ -53,7 +53,7 @@ def find_targets(
                 targets.append(Target(TARGET_PORT, k, info["port"], 0, phases, others))
     for port in topology.module_ports:
         if arbitration[port.index] == "mfvc":
-            pf = pdfid(port.index, 0)
+            pf = pdfids.of(port.index, 0)
             probe = switches[port.switch].function_probe(pf)
             columns = tuple(range(min(GROUPS, probe["groups"])))
             phases = min(probe["phases"], FUNCTION_PHASES)
@@ -75,7 +75,9 @@ class Tables:
             (x.switch, x.port): t for t, x in enumerate(targets) if x.kind == TARGET_PORT
         }
         self.of_module = {
-            x.pdfid >> 6: t for t, x in enumerate(targets) if x.kind == TARGET_FUNCTION
+            topology.by_id[x.switch, x.port].index: t
+            for t, x in enumerate(targets)
+            if x.kind == TARGET_FUNCTION
         }
         count, width = len(targets), max((len(x.columns) for x in targets), default=1)
         self.used: NDArray[np.bool_] = np.zeros((count, width), dtype=np.bool_)
@@ -136,4 +138,6 @@ class Tables:
 def _capacity(target: Target, topology: Topology) -> float:
     if target.kind == TARGET_PORT:
         return float(topology.capacity[topology.egress_link[target.switch, target.port]])
-    return float(topology.capacity[topology.path_up(target.pdfid >> 6, 0)[0]])
+    return float(
+        topology.capacity[topology.path_up(topology.by_id[target.switch, target.port].index, 0)[0]]
+    )
