@@ -8,7 +8,8 @@
  * producer, on the same path fails with -EBUSY while the first lives. A writer of many and a client
  * of a request queue have a handle of their own. Readers never disturb a writer and can be lapped.
  *  - Owners are told by pid and start time: all users of a file see the same processes (one pid
- *    namespace), and a file on a network file system is not shared memory.
+ *    namespace; an emulated node's memory alone may also be opened from elsewhere), and a file on a
+ *    network file system is not shared memory.
  *  - Register writes are posted. A read through the same bar pushes them, as PCIe does.
  *  - Files are created with mode 0600: whoever can write the BAR programs the switch.
  *

@@ -68,14 +68,16 @@ int bar_owner_meet(struct fab_bar *bar) {
 int bar_owner_lives(struct fab_bar *bar) {
     struct fab_bar_page *page = bar->page;
     if (!bar->elsewhere) return fab_process_alive(page->owner_pid, page->owner_start, UINT64_MAX);
+    /* A pulse that was last seen long ago may have stopped at any time since: it has to beat now.
+     */
     uint64_t steps = fab_load_relaxed(&page->steps), now = now_ns(CLOCK_MONOTONIC);
-    if (steps != bar->pulse) {
+    int watched = now - bar->pulse_ns < UINT64_C(1) * PULSE_MS * NS_PER_MS;
+    if (!watched && !has_pulse(page)) return 0;
+    if (!watched || steps != bar->pulse) {
         bar->pulse = steps;
         bar->pulse_ns = now;
-        return 1;
     }
-    /* An unwatched pulse may have stopped a moment ago or long since: it gets the time to beat. */
-    return now - bar->pulse_ns < UINT64_C(1) * PULSE_MS * NS_PER_MS || has_pulse(page);
+    return 1;
 }
 
 int bar_holder_lives(const struct fab_bar *bar, uint64_t word) {
