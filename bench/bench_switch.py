@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -160,11 +162,50 @@ def test_plan(benchmark, changed: int) -> None:
         benchmark.extra_info["what"] = f"{changed} tables changed throughout"
 
 
-@pytest.mark.benchmark(group="1 ms of traffic on the emulated node, 256 VMs offering both ways")
-def test_traffic(benchmark) -> None:
+@contextmanager
+def loaded_node() -> Iterator[tuple[fabcore.ResourceNode, Callable[[], None]]]:
+    """The default node under full load, every table programmed; and what draws new loads."""
+    rng = np.random.default_rng(1)
     with fabcore.ResourceNode.emulated() as node, fabcore.Controller(node) as ctl:
+        handles = []
         for k in range(256):
             ctl.add_vm(f"vm{k}", host=(k // 8) % 8, module=k % 8, share=1 / 32)
-            node.offer(f"vm{k}", 3e9, 3e9)
+            handles.append(node.vms.get(f"vm{k}").handle)
+
+        def offer() -> None:
+            node.offer_all(handles, *rng.uniform(1.5e9, 4.5e9, (2, 256)))
+
+        offer()
         ctl.run(rate_hz=1000, seconds=0.05)
-        benchmark(node.advance, 1e-3)
+        yield node, offer
+
+
+@pytest.mark.benchmark(
+    group="traffic of the emulated node: 256 functions, all links full both ways, steps of 1 ms"
+)
+class TestTraffic:
+    def advance(self, benchmark, what: str, step: float, new_loads: bool, **mode: Any) -> None:
+        with loaded_node() as (node, offer):
+            node.set_drop(mode.get("drop", False))
+            node.set_traffic(mode.get("traffic", "fluid"))
+            node.advance(step)
+            setup = {"setup": offer} if new_loads else {}
+            rounds = 20 if "traffic" in mode else 3000
+            benchmark.pedantic(node.advance, (step,), rounds=rounds, iterations=1, **setup)
+        benchmark.extra_info |= {
+            "what": what,
+            "virtual s per wall s": step / benchmark.stats.stats.median,
+        }
+
+    def test_standing(self, benchmark) -> None:
+        self.advance(benchmark, "fluid, loads as they were", 1e-3, False)
+
+    def test_new_loads(self, benchmark) -> None:
+        self.advance(benchmark, "fluid, new loads every step", 1e-3, True)
+
+    def test_new_loads_dropped(self, benchmark) -> None:
+        what = "fluid, new loads every step, what it cannot carry dropped"
+        self.advance(benchmark, what, 1e-3, True, drop=True)
+
+    def test_tlps(self, benchmark) -> None:
+        self.advance(benchmark, "TLP by TLP, a step of 10 us", 1e-5, False, traffic="tlp")

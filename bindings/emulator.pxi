@@ -1,10 +1,42 @@
 _FAULTS = {
     "link-down": 1, "link-up": 2, "mrpc-stuck": 3, "vc-stuck": 4, "torn-write": 5, "gone": 6,
-    "back": 7, "firmware-torn": 20,
+    "back": 7, "link-flap": 8, "width": 9, "speed": 10, "removed": 11, "inserted": 12,
+    "mrpc-interrupted": 13, "all-ones": 14, "correctable": 15, "nonfatal": 16, "fatal": 17,
+    "heat": 18, "event-lost": 19, "firmware-torn": 20, "reset": 21, "supply-lost": 22,
+    "supply-back": 23,
 }
 
 
 _TRAFFIC = {"fluid": 0, "tlp": 1}
+
+
+cdef int _fault_number(kind) except -1:
+    if kind not in _FAULTS:
+        raise FabricError(f"fault {kind!r}: use one of {', '.join(_FAULTS)}")
+    return _FAULTS[kind]
+
+
+cdef uint32_t _fault_count(kind, count) except? 0xFFFFFFFF:
+    # An error's count is a bit of its status register, and 0 a typical one.
+    if count is None:
+        return 0 if kind in ("correctable", "nonfatal", "fatal") else 1
+    if not 0 <= count < 0xFFFFFFFF:
+        raise FabricError(f"fault {kind}: a count of {count!r} is impossible")
+    return count
+
+
+cdef int _check_fault(int rc, where, kind, count) except -1:
+    if rc == -errno.ENOENT:
+        raise TopologyError(f"fault {kind} on {where}: there is no such port, or no module's")
+    if rc == -errno.EINVAL:
+        raise FabricError(f"fault {kind} on {where}: a count of {count} is impossible")
+    if rc == -errno.ENOLINK:
+        raise FabricError(f"fault {kind} on {where}: no module is linked that could report it")
+    if rc == -errno.ENOSPC:
+        raise FabricError(f"fault {kind} on {where}: too many faults wait for their time")
+    if rc < 0:
+        raise FabricError(f"fault {kind} on {where}: {_text(rc)}")
+    return 0
 
 
 @cython.final
@@ -100,7 +132,9 @@ cdef class EmulatedNode:
             raise FabricError(f"traffic {mode!r}: use one of {', '.join(_TRAFFIC)}")
         cdef int code = _TRAFFIC[mode]
         with nogil:
-            fab_node_set_mode(self._node, code)
+            code = fab_node_set_mode(self._node, code)
+        if code == -errno.EBUSY:
+            raise FabricError("the node runs in real time, TLP by TLP takes longer: use advance")
 
     def start(self):
         """Real time from now on: a thread moves traffic by the wall clock."""
@@ -137,14 +171,45 @@ cdef class EmulatedNode:
             raise TopologyError(f"there is no port {switch}:{port}{behind}")
         return (<char *>space)[:4096]
 
-    def fault(self, switch, kind, port=0, count=1):
-        """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
+    def fault(self, switch, kind, port=0, count=None):
+        """Makes something fail; the kinds and what `count` means for each: docs/faults.md."""
         self._check()
-        if kind not in _FAULTS:
-            raise FabricError(f"fault {kind!r}: use one of {', '.join(_FAULTS)}")
-        rc = fab_node_fault(self._node, switch, _FAULTS[kind], port, count)
-        if rc < 0:
-            raise TopologyError(f"fault {kind} on port {switch}:{port}: {_text(rc)}")
+        cdef int number = _fault_number(kind)
+        cdef uint32_t n = _fault_count(kind, count)
+        if not (0 <= switch < self.switches and 0 <= port < 256):
+            raise TopologyError(f"fault {kind}: there is no port {switch}:{port}")
+        _check_fault(fab_node_fault(self._node, switch, number, port, n), f"port {switch}:{port}", kind, n)
+
+    def fault_at(self, at_s, switch, kind, port=0, count=None):
+        """`fault` when `moved_s` reaches `at_s`, exactly; at once if it has. At most 1024 wait."""
+        self._check()
+        cdef int number = _fault_number(kind)
+        cdef uint32_t n = _fault_count(kind, count)
+        if not 0 <= at_s < 1e9:
+            raise FabricError(f"fault {kind}: {at_s!r} s is no time")
+        if not (0 <= switch < self.switches and 0 <= port < 256):
+            raise TopologyError(f"fault {kind}: there is no port {switch}:{port}")
+        rc = fab_node_fault_at(self._node, <uint64_t>round(at_s * 1e9), switch, number, port, n)
+        _check_fault(rc, f"port {switch}:{port}", kind, n)
+
+    @property
+    def moved_s(self) -> float:
+        """Seconds that the node's time has moved since it was made, virtual or real."""
+        self._check()
+        return fab_node_moved_ns(self._node) / 1e9
+
+    def module_state(self, module):
+        """A module's slot, link, power and heat, by name."""
+        self._check()
+        cdef fab_module_state state
+        if not 0 <= module < FAB_SWITCH_MODULES or fab_node_module_state(self._node, module, &state) < 0:
+            raise TopologyError(f"there is no module {module}")
+        return {
+            "present": bool(state.present), "powered": bool(state.powered),
+            "link_up": bool(state.link_up), "neg_lanes": state.neg_lanes,
+            "neg_gen": state.neg_gen, "draw_w": state.draw_w, "fan_rpm": state.fan_rpm,
+            "temperature_c": state.temperature_c, "throttle": state.throttle,
+        }
 
     cdef int _check(self) except -1:
         if self._node is NULL:

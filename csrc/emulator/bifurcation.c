@@ -131,6 +131,12 @@ static void make(struct node_switch *sw, unsigned id, uint8_t lanes) {
     sw->by_id[id] = port;
 }
 
+/* By stores, not memset: other processes read the image at any moment. */
+static void clear_window(struct node_switch *sw, uint32_t pff) {
+    uint32_t base = GAS_PFF + GAS_PFF_STRIDE * pff;
+    for (uint32_t at = base; at < base + GAS_PFF_STRIDE; at += 8) gas_put(sw, at, 8, 0);
+}
+
 /* Lists the made ports anew behind the others; windows nobody has any more read as zero. */
 static void renumber(struct node_switch *sw) {
     uint32_t before = sw->port_count;
@@ -141,16 +147,17 @@ static void renumber(struct node_switch *sw) {
         uint32_t k = sw->port_count++;
         sw->by_pff[k] = port;
         port->pff = (uint8_t)k;
-        memset(sw->image + GAS_PFF + GAS_PFF_STRIDE * k, 0, GAS_PFF_STRIDE);
+        clear_window(sw, k);
         memset(port->writable, 0, sizeof port->writable);
         memset(port->clearable, 0, sizeof port->clearable);
+        memset(port->sticky, 0, sizeof port->sticky);
         memset(&port->space, 0, sizeof port->space);
         port_space_build(port);
         port_space_link(port);
         gas_put(sw, GAS_PFF_PORT + k, 1, id);
     }
     for (uint32_t k = sw->port_count; k < before; k++) {
-        memset(sw->image + GAS_PFF + GAS_PFF_STRIDE * k, 0, GAS_PFF_STRIDE);
+        clear_window(sw, k);
         gas_put(sw, GAS_PFF_PORT + k, 1, 0xFF);
         sw->by_pff[k] = NULL;
     }
@@ -174,7 +181,10 @@ static void apply(struct node_switch *sw, unsigned stack, const uint8_t lanes[ST
         else
             sw->by_id[id] = NULL;
     }
-    if (came_or_went) renumber(sw);
+    if (!came_or_went) return;
+    const uint8_t changed[8] = {(uint8_t)sw->index, (uint8_t)(stack * STACK_PORTS)};
+    renumber(sw);
+    gfms_event(sw, GFMS_EVENT_DATABASE, changed, sizeof changed);
 }
 
 static uint32_t set(struct node_switch *sw, unsigned stack, uint32_t code) {

@@ -31,16 +31,28 @@ static void publish_time(struct fab_node *node, uint64_t time_ns) {
         fab_store_release(&node->switches[k].page->time_ns, time_ns);
 }
 
-/* One step; the caller holds the lock and publishes the time. */
-static void step(struct fab_node *node, uint64_t ns) {
+static void move(struct fab_node *node, uint64_t ns) {
     wiring_before_step(node);
     traffic_step(node->traffic, (double)ns / NS_PER_S, node->drop);
     wiring_after_step(node);
+    heat_step(node, ns);
+    node->moved_ns += ns;
+}
+
+/* One step, cut where something happens by itself; the caller holds the lock and publishes the
+ * time. */
+static void step(struct fab_node *node, uint64_t ns) {
+    while (ns) {
+        uint64_t until = node->due_ns - node->moved_ns; /* what was due has been run */
+        uint64_t part = ns < until ? ns : until;
+        move(node, part);
+        schedule_run(node);
+        ns -= part;
+    }
     for (uint32_t k = 0; k < node->config.switches; k++) {
         struct fab_bar_page *page = node->switches[k].page;
         fab_store_relaxed(&page->steps, page->steps + 1);
         evcounter_check(&node->switches[k]);
-        reset_step(&node->switches[k], ns);
     }
 }
 
@@ -75,10 +87,14 @@ int fab_node_set_step(fab_node *node, double step_s) {
 int fab_node_set_mode(fab_node *node, int mode) {
     if (mode != FAB_TRAFFIC_FLUID && mode != FAB_TRAFFIC_TLP) return -EINVAL;
     pthread_mutex_lock(&node->lock);
-    traffic_set_mode(node->traffic, mode);
-    wiring_after_step(node); /* what was under way may have arrived */
+    int rc = node->running && mode == FAB_TRAFFIC_TLP ? -EBUSY : 0;
+    if (!rc) {
+        node->mode = mode;
+        traffic_set_mode(node->traffic, mode);
+        wiring_after_step(node); /* what was under way may have arrived */
+    }
     pthread_mutex_unlock(&node->lock);
-    return 0;
+    return rc;
 }
 
 int fab_node_set_drop(fab_node *node, int drop) {
@@ -199,7 +215,7 @@ static void *run(void *context) {
 
 int fab_node_start(fab_node *node) {
     pthread_mutex_lock(&node->lock);
-    int rc = node->running ? -EBUSY : 0;
+    int rc = node->running || node->mode == FAB_TRAFFIC_TLP ? -EBUSY : 0;
     if (!rc) {
         fab_store_release(&node->stop, 0);
         publish_time(node, now_ns(CLOCK_REALTIME));

@@ -17,25 +17,14 @@ struct node_port *counters_port(const struct node_switch *sw, unsigned id) {
     return id < NODE_PORT_IDS ? sw->by_id[id] : NULL;
 }
 
-static uint64_t with_overhead(uint64_t payload, uint64_t unit, unsigned overhead) {
-    return payload + (payload + unit - 1) / unit * overhead;
-}
-
-/* Raw counters add what stands around the payload, and the read requests of the completions that
- * go the other way. */
-static void add_overhead(const struct fab_node_config *config, uint64_t now[2][3]) {
-    uint64_t completion = config->mps < config->mrrs ? config->mps : config->mrrs;
-    uint64_t answered[2] = {now[1][1], now[0][1]};
-    for (int way = 0; way < 2; way++) {
-        now[way][0] = with_overhead(now[way][0], config->mps, OVERHEAD_WRITE);
-        now[way][1] = with_overhead(now[way][1], completion, OVERHEAD_COMPLETION);
-        now[way][2] = (answered[way] + config->mrrs - 1) / config->mrrs * OVERHEAD_READ;
-    }
-}
-
+/* Raw counters add what stands around the payload, and the read requests. */
 static void bytes_read(const struct node_port *port, uint64_t now[2][3]) {
+    static const unsigned overhead[] = {OVERHEAD_WRITE, OVERHEAD_COMPLETION, OVERHEAD_READ};
+    uint64_t tlps[2][3];
     wiring_counters(port, now);
-    if (port->raw_bytes) add_overhead(&port->sw->node->config, now);
+    if (!port->raw_bytes) return;
+    wiring_tlps(port, tlps);
+    for (unsigned k = 0; k < 6; k++) now[k / 3][k % 3] += tlps[k / 3][k % 3] * overhead[k % 3];
 }
 
 static void bytes_get_port(struct node_port *port, int clear, uint8_t *out) {

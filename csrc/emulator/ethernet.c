@@ -90,8 +90,13 @@ static void answer_mrpc(struct ethernet_session *s, const uint8_t *body, size_t 
         return;
     }
     memcpy(in, body + 4, bytes - 4);
-    uint32_t word = (uint32_t)bytes_get(body, 4);
-    uint32_t code = mrpc_answer(s->sw, word, (uint8_t *)in, (uint8_t *)out, &answered);
+    uint32_t word = (uint32_t)bytes_get(body, 4), code = MRPC_INTERRUPTED;
+    if (s->sw->interrupted) { /* it has not run; modelled: the mailbox's status as return code */
+        s->sw->interrupted--;
+        answered = 0;
+    } else {
+        code = mrpc_answer(s->sw, word, (uint8_t *)in, (uint8_t *)out, &answered);
+    }
     uint8_t *reply = packet_put(s, TYPE_COMMAND, MRPC_REPLY, 4 + wanted) + ETHERNET_HEADER;
     bytes_put(reply, 4, code);
     /* as many bytes as were asked for, whatever came of the command */

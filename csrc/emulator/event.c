@@ -19,7 +19,7 @@ static void sum_up(struct node_switch *sw) {
         uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * p;
         uint32_t any = gas_get(sw, base + PART_EVENT_SUMMARY);
         for (uint32_t k = 0; k < sw->port_count && !any; k++)
-            if (sw->by_pff[k]->partition == p)
+            if (sw->by_pff[k]->partition == p && !sw->by_pff[k]->ones_until_ns)
                 any = gas_get(sw, GAS_PFF + GAS_PFF_STRIDE * k + PFF_EVENT_SUMMARY);
         if (any) bitmap |= UINT64_C(1) << p;
     }
@@ -41,6 +41,10 @@ static int occur(struct node_switch *sw, uint32_t header, uint32_t summary, unsi
 }
 
 void event_port(struct node_port *port, unsigned k) {
+    if (port->ones_until_ns) { /* nothing can be seen there now */
+        port->ones_events |= UINT32_C(1) << k;
+        return;
+    }
     uint32_t base = GAS_PFF + GAS_PFF_STRIDE * (uint32_t)port->pff;
     uint32_t header = base + PFF_EVENT_HEADERS + HEADER_STRIDE * k;
     if (occur(port->sw, header, base + PFF_EVENT_SUMMARY, k) == EVENT_TELLS)

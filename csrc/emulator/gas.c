@@ -74,7 +74,7 @@ void gas_build(struct node_switch *sw) {
 
 static void port_write(struct node_switch *sw, uint32_t at, uint32_t value, unsigned width) {
     uint32_t pff = (at - GAS_PFF) / GAS_PFF_STRIDE, reg = (at - GAS_PFF) % GAS_PFF_STRIDE;
-    if (pff >= sw->port_count) return;
+    if (pff >= sw->port_count || sw->by_pff[pff]->ones_until_ns) return;
     if (reg < PFF_CONFIG_BYTES)
         port_space_write(sw->by_pff[pff], reg, value, width);
     else

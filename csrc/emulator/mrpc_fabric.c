@@ -21,6 +21,12 @@ static uint32_t function_access(struct node_switch *sw, const uint8_t *in, uint8
     return 0;
 }
 
+void fabric_reset(struct node_switch *sw) {
+    sw->dump.kind = 0;
+    sw->gfms = (struct gfms_log){0};
+    partition_build(sw);
+}
+
 #define PAX FAMILY_BIT(FAMILY_PAX)
 #define BINDING (FAMILY_BIT(FAMILY_PAX) | FAMILY_BIT(FAMILY_PSX)) /* a PFX has fixed partitions */
 

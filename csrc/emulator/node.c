@@ -150,6 +150,7 @@ static int build(struct fab_node *node) {
     assign_cells(node);
     int rc = wiring_create(node);
     if (rc < 0) return rc;
+    heat_start(node);
     for (unsigned m = 0; m < NODE_MODULES; m++) {
         if (!node->modules[m].port) continue;
         function_spaces_build(node, m);
@@ -157,8 +158,9 @@ static int build(struct fab_node *node) {
     }
     for (uint32_t k = 0; k < node->config.ports; k++) {
         wiring_port_table(&node->ports[k]);
-        link_train(&node->ports[k]);
+        link_start(&node->ports[k]);
     }
+    node->ready = 1;
     shm_publish(node);
     for (uint32_t k = 0; k < node->config.switches && !rc; k++) {
         struct node_switch *sw = &node->switches[k];
@@ -177,6 +179,7 @@ int fab_node_create(const struct fab_node_config *config, const struct fab_node_
     node->dir = -1;
     node->pid = getpid();
     node->step_ns = DEFAULT_STEP_NS;
+    node->due_ns = NODE_NEVER;
     pthread_mutex_init(&node->lock, NULL);
     node->ports = calloc(config->ports, sizeof *node->ports);
     rc = node->ports ? 0 : -ENOMEM;
@@ -225,7 +228,8 @@ static int copy_space(fab_node *node, size_t sw, uint8_t port_id, int function, 
         if (!function_exists(m, (unsigned)function)) return -ENOENT;
     }
     /* nobody answers: all ones, as a host would read */
-    memset(out, port->sw->gone || (m && !port->up) ? 0xFF : 0, 4 * FUNCTION_SPACE_WORDS);
+    int silent = port->sw->gone || (m ? !port->up : port->ones_until_ns != 0);
+    memset(out, silent ? 0xFF : 0, 4 * FUNCTION_SPACE_WORDS);
     if (out[0]) return 0;
     if (m)
         memcpy(out, m->functions[function].words, 4 * FUNCTION_SPACE_WORDS);

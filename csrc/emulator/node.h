@@ -13,7 +13,9 @@
 #include "device.h"
 #include "fabcore.h"
 #include "firmware.h"
+#include "link.h"
 #include "regs.h"
+#include "space.h"
 #include "traffic.h"
 
 #define NODE_PORT_IDS 64 /* physical ids of one switch */
@@ -21,15 +23,6 @@
 #define PORT_SPACE_WORDS (PFF_CONFIG_BYTES / 4)
 #define FUNCTION_SPACE_WORDS 1024
 #define NODE_NONE (-1)
-
-/* A config space: its dwords and, for each, which bits a write may change or clear. */
-struct space {
-    uint32_t *words;
-    uint32_t *writable;
-    uint32_t *clearable; /* write 1 to clear */
-    uint16_t cap_tail;   /* where the next capability's offset goes, while it is being built */
-    uint16_t ext_tail;
-};
 
 /* Virtual Channel registers and their arbitration tables: a switch port's or a module's MFVC. */
 struct vc {
@@ -41,6 +34,7 @@ struct vc {
     uint8_t loaded[256]; /* the table in force, as its bytes were written */
     uint8_t channels;    /* a port has several, each with its resource; constant */
     uint8_t vc_scheme;   /* VC_ARB_* among channels in force */
+    uint8_t remapped;    /* channels or their classes changed; whoever routes by them clears it */
     uint8_t vc_loaded[32];
     uint32_t stuck; /* loads that will never finish */
     uint32_t torn;  /* table writes that will be lost */
@@ -75,13 +69,17 @@ struct node_port {
     struct space space;
     uint32_t writable[PORT_SPACE_WORDS];
     uint32_t clearable[PORT_SPACE_WORDS];
+    uint32_t sticky[PORT_SPACE_WORDS];
     struct vc vc;
-    double throttle;            /* share of the link's capacity that heat leaves, 1 = all */
-    uint8_t neg_lanes, neg_gen; /* of the link as trained; 0 = as configured */
-    uint8_t up;                 /* the link is in L0 */
-    uint8_t disabled;           /* by port control or Link Disable */
-    uint8_t held;               /* in hot reset until it is released */
-    uint8_t faulted;            /* FAB_FAULT_LINK_DOWN */
+    struct link_end link;
+    uint8_t phy_lanes;          /* that its config space was laid out for; constant */
+    uint8_t up;                 /* the data link is there: in L0, and in Recovery from L0 */
+    uint8_t neg_lanes, neg_gen; /* 0 while it is not */
+    uint16_t ltssm;             /* as the firmware words it */
+    double throttle;            /* share of the link's capacity that passes now, 0..1 */
+    uint64_t ones_until_ns;     /* its window reads as all ones until then; 0 = it does not */
+    uint32_t ones_events;       /* what happened meanwhile, told afterwards */
+    uint32_t window[GAS_PFF_STRIDE / 4]; /* what the window holds meanwhile */
     uint8_t clock, sris;
     uint8_t raw_bytes;    /* counters include TLP overhead */
     uint8_t latency_from; /* ingress port of its latency counter, + 1; 64 = any, 0 = not set up */
@@ -99,13 +97,24 @@ struct node_function {
     uint32_t words[FUNCTION_SPACE_WORDS];
 };
 
+#define DOE_WORDS 64 /* of a data object, in and out */
+/* A DOE mailbox: the object being written, the one being read. */
+struct doe {
+    uint16_t at; /* offset of the capability, 0 = none; constant */
+    uint16_t got, have, given;
+    uint32_t in[DOE_WORDS], out[DOE_WORDS];
+};
+
 struct node_module {
     struct node_port *port; /* NULL: no such module; constant */
     struct fab_node_module cfg;
-    uint16_t pcie, ari, sriov, shaper;          /* offsets in the PF, 0 = none; constant */
-    struct vc vc;                               /* MFVC */
+    uint16_t pcie, ari, sriov, shaper; /* offsets in the PF, 0 = none; constant */
+    struct vc vc;                      /* MFVC */
+    struct doe doe;                    /* of the PF */
+    struct heat heat;
     uint32_t writable[2][FUNCTION_SPACE_WORDS]; /* of the PF, of each VF */
     uint32_t clearable[2][FUNCTION_SPACE_WORDS];
+    uint32_t sticky[2][FUNCTION_SPACE_WORDS];
     struct node_function functions[FAB_MAX_FUNCTIONS];
 };
 
@@ -170,7 +179,7 @@ struct node_switch {
     struct node_port *by_id[NODE_PORT_IDS];
     uint8_t gone;
     uint8_t topology_ready; /* topo-info was started */
-    uint64_t reset_in_ns;   /* a hard reset was answered and is due then; 0 = none */
+    uint64_t reset_at_ns;   /* by moved_ns: a hard reset was answered and is due then; 0 = none */
     uint32_t armed;         /* event counters with a threshold */
     struct node_counter counters[EVENT_COUNTER_STACKS][STACK_COUNTERS];
     uint32_t stuck;       /* commands that will never complete */
@@ -195,9 +204,15 @@ struct fab_node {
     uint16_t bound[NODE_MODULES * FAB_MAX_FUNCTIONS];
 
     pthread_mutex_t lock;
+    uint64_t moved_ns; /* time moved since creation; time_ns is UTC in real time */
+    int ready;         /* created: what happens from now on is told */
+    uint64_t due_ns;   /* when something next happens by itself, by moved_ns */
+    uint32_t fault_count;
+    struct node_fault faults[NODE_FAULTS]; /* to come, the next one first */
     uint64_t time_ns;
     uint64_t step_ns;
     int drop;
+    int mode; /* FAB_TRAFFIC_* */
 
     pthread_t thread;
     int running; /* the real-time thread exists */
@@ -215,53 +230,29 @@ void shm_publish(struct fab_node *node); /* page constants, then the magic */
 int shm_reveal(struct fab_node *node);   /* gives the finished files their names */
 void shm_unmap(struct fab_node *node);
 
-/* ---- config.c: building and writing config spaces ---- */
-void space_put(struct space *s, uint32_t at, unsigned bytes, uint32_t value);
-void space_allow(struct space *s, uint32_t at, unsigned bytes, uint32_t mask);
-void space_clearable(struct space *s, uint32_t at, unsigned bytes, uint32_t mask);
-uint32_t space_get(const struct space *s, uint32_t at, unsigned bytes);
-void space_cap(struct space *s, uint32_t at, uint8_t id);
-void space_ext(struct space *s, uint32_t at, uint16_t id, uint8_t version);
-/* A write of 1..4 bytes inside one dword, as the masks allow. */
-void space_write(struct space *s, uint32_t at, uint32_t value, unsigned bytes);
-void space_pcie(struct space *s, uint32_t at, unsigned type, const struct node_port *port,
-                const struct fab_node_config *config);
-void space_power(struct space *s, uint32_t at);
-void space_aer(struct space *s, uint32_t at);
-void space_serial(struct space *s, uint32_t at, uint64_t serial);
-/* Secondary PCIe, Data Link Feature, 16 and 32 GT/s, lane margining; returns the offset behind. */
-uint32_t space_phy(struct space *s, uint32_t at, unsigned gen, unsigned lanes);
-
-enum { PCIE_ENDPOINT = 0, PCIE_UPSTREAM = 5, PCIE_DOWNSTREAM = 6 };
-enum {
-    PORT_PCIE = 0x50, /* offsets in a port's config space */
-    PCIE_DEVCTL = 0x08,
-    PCIE_LNKCAP = 0x0C,
-    PCIE_LNKCTL = 0x10,
-    PCIE_LNKSTA = 0x12,
-    PCIE_SLTCAP = 0x14,
-    PCIE_SLTCTL = 0x18,
-    PCIE_SLTSTA = 0x1A,
-    LNKCTL_DISABLE = 1 << 4,
-    LNKCTL_RETRAIN = 1 << 5,
-    LNKSTA_ACTIVE = 1 << 13,
-    SLTSTA_PRESENCE_CHANGED = 1 << 3,
-    SLTSTA_PRESENT = 1 << 6,
-    SLTSTA_LINK_CHANGED = 1 << 8
-};
-
-/* ---- port_space.c, function_space.c ---- */
+/* ---- port_space.c ---- */
 void port_space_build(struct node_port *port);
-void port_space_link(struct node_port *port); /* link and slot status after a change */
+void port_space_link(struct node_port *port); /* link status after a change */
 void port_space_write(struct node_port *port, uint32_t at, uint32_t value, unsigned bytes);
+void port_space_reset(struct node_port *port, enum reset how); /* with the link's causes */
+
+/* ---- function_space.c, sriov.c, function_reset.c, doe.c: module functions ---- */
 void function_spaces_build(struct fab_node *node, unsigned module);
-/* A hot reset: functions forget groups, tables and shapers; bindings are the fabric's and stay. */
-void function_spaces_reset(struct node_port *port);
 struct space function_space(struct node_module *m, unsigned function);
+void function_space_build(struct fab_node *node, struct node_module *m, unsigned function);
+void function_space_link(struct node_port *port); /* link status in the PF after a change */
 /* 0 = no such function now (VF Enable, NumVFs). */
 int function_exists(const struct node_module *m, unsigned function);
 void function_write(struct fab_node *node, unsigned module, unsigned function, uint32_t at,
                     uint32_t value, unsigned bytes);
+void sriov_build(struct space *s, uint32_t at, unsigned vfs);
+/* After a write to the capability; before: NumVFs until then. */
+void sriov_written(struct node_module *m, uint32_t at, uint32_t before);
+/* Functions forget groups, tables and shapers; bindings are the fabric's and stay. */
+void function_spaces_reset(struct node_port *port, enum reset how);
+void function_level_reset(struct fab_node *node, unsigned module, unsigned function);
+void doe_build(struct doe *doe, struct space *s, uint32_t at);
+int doe_write(struct doe *doe, struct space *s, uint32_t at, uint32_t value, unsigned bytes);
 
 /* ---- vc.c: arbitration tables and their handshake ---- */
 void vc_build(struct vc *vc, struct space *s, uint32_t at, uint16_t id, unsigned phases,
@@ -353,7 +344,6 @@ void latency_reset(struct node_switch *sw);
 
 /* ---- reset.c ---- */
 void switch_reset(struct node_switch *sw);
-void reset_step(struct node_switch *sw, uint64_t ns); /* a reset that is due */
 /* ---- partition.c: which ports a partition holds, as its registers show it ---- */
 enum { PARTITIONS = 4, PARTITION_NONE = 0xFF, LOGICAL_USP = 0, LOGICAL_VEP = 100 };
 void partition_build(struct node_switch *sw);
@@ -367,6 +357,10 @@ uint32_t bind_slots(const struct fab_node *node, const struct node_port *host, u
                     size_t n);
 int bind_in_use(const struct node_port *port); /* functions are bound at it: a module's, a host's */
 uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x84 */
+
+/* ---- mrpc_fabric.c ---- */
+/* Dumps, events and partitions as after power-on; the division of stacks stays (modelled). */
+void fabric_reset(struct node_switch *sw);
 
 /* ---- bifurcation.c, port_config.c, topology.c, gfms_dump.c: firmware commands ---- */
 int bifurcation_prepare(struct fab_node *node); /* at creation; 0 or -ENOMEM */
@@ -423,6 +417,10 @@ uint32_t wiring_bind(struct fab_node *node, struct node_port *host, uint8_t logi
 uint32_t wiring_unbind(struct fab_node *node, struct node_port *host, uint8_t logical);
 void wiring_class(struct fab_node *node, unsigned module,
                   unsigned function); /* class -> channels */
+/* A function's flow up is followed by the one down. */
+static inline size_t wiring_flow_index(unsigned module, unsigned function, unsigned direction) {
+    return 2 * ((size_t)module * FAB_MAX_FUNCTIONS + function) + direction;
+}
 struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
                                  unsigned direction);
 
@@ -439,11 +437,6 @@ void wiring_tlps(const struct node_port *port, uint64_t out[2][3]);
 void wiring_latency(const struct node_port *egress, const struct node_port *ingress, int clear,
                     uint16_t *min_ns, uint16_t *max_ns);
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);
-
-/* ---- link.c: link states ---- */
-void link_train(struct node_port *port);   /* at start: no event */
-void link_refresh(struct node_port *port); /* after any cause has changed; both ends */
-void link_control(struct node_port *port, unsigned action, unsigned flag);
 
 /* ---- clock.c: time ---- */
 void clock_serve(struct fab_node *node); /* applies queued writes of all switches */

@@ -72,7 +72,9 @@ void partition_build(struct node_switch *sw) {
     for (uint32_t k = 0; k < sw->port_count; k++) {
         struct node_port *port = sw->by_pff[k];
         port->partition = 0;
-        if (port->cfg.kind == FAB_PORT_HOST && !usp++)
+        if (port->made)
+            port->partition = port->logical = PARTITION_NONE;
+        else if (port->cfg.kind == FAB_PORT_HOST && !usp++)
             port->logical = LOGICAL_USP;
         else if (port->cfg.kind == FAB_PORT_MANAGEMENT && !vep++)
             port->logical = LOGICAL_VEP;
@@ -104,7 +106,7 @@ static uint32_t bind_port(struct node_switch *sw, unsigned partition, unsigned l
     if (!port) return BIND_NO_PORT;
     uint32_t code = check_logical(port, logical);
     if (code) return code;
-    if (port->disabled) return BIND_PORT_DISABLED;
+    if (port->link.disabled) return BIND_PORT_DISABLED;
     if (port->partition != PARTITION_NONE) return BIND_PORT_BOUND;
     if (partition_port(sw, partition, logical)) return BIND_LOGICAL_BOUND;
     port->partition = (uint8_t)partition;

@@ -68,8 +68,8 @@ uint32_t mrpc_port_control(struct node_switch *sw, const uint8_t *in, uint8_t *o
     if (!port) return MRPC_ERR_PORT;
     if (in[0] == FAB_PORT_HOT_RESET && in[2] > 1) return MRPC_ERR_PARAMETER;
     if (port->cfg.kind == FAB_PORT_MANAGEMENT) return MRPC_ERR_DENIED; /* it would cut us off */
-    uint8_t disabled = port->disabled;
+    uint8_t disabled = port->link.disabled;
     link_control(port, in[0], in[2]);
-    if (port->disabled != disabled) gfms_port(port, !port->disabled);
+    if (port->link.disabled != disabled) gfms_port(port, !port->link.disabled);
     return 0;
 }

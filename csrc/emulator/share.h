@@ -100,6 +100,18 @@ void share_solve(struct share *s);
 /* By what a node competes with its siblings, in turns. */
 double share_turns(const struct share *s, const struct share_node *n);
 
+/* ---- share_link.c ---- */
+/* Relative. What is closer is the same: below what hand-computed shares differ by, above rounding.
+ */
+#define SHARE_SAME 1e-12
+/* What a flow could use at hop h were the link there no limit. */
+double share_want_at(const struct share_lowest *l, uint32_t h);
+struct share_lowest share_lowest_of(const struct share *s, uint32_t flow);
+/* A link's new offer to a flow; where that moves what the flow takes, its other links are stale. */
+void share_offer_leaf(struct share *s, const struct share_leaf *l, double value);
+void share_weigh(struct share *s, uint32_t link); /* readies its tree for the step */
+void share_divide_link(struct share *s, uint32_t link);
+
 /* share_level.c: divides a node's budget, which is less than its children want. */
 void share_divide(struct share *s, const struct share_node *p, double budget, int floors);
 

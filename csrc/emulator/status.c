@@ -2,7 +2,6 @@
 #include "node.h"
 
 enum {
-    LTSSM_HOT_RESET = 0x0107,
     RECORD = 12,
     RECORDS_GEN4 = 52,
     RECORDS_GEN5 = 60,
@@ -15,9 +14,7 @@ enum {
 };
 
 uint16_t port_ltssm(const struct node_port *port) {
-    if (port->up) return LTSSM_L0;
-    if (port->held) return LTSSM_HOT_RESET;
-    return port->disabled ? LTSSM_DISABLE : LTSSM_DETECT;
+    return port->ltssm;
 }
 
 static void status_record(const struct node_port *port, uint8_t *out) {
@@ -28,9 +25,9 @@ static void status_record(const struct node_port *port, uint8_t *out) {
     out[2] = port->logical;
     out[3] = (uint8_t)(id / 8 << 4 | id % 8);
     out[4] = port->cfg.cfg_lanes;
-    out[5] = port->up ? port->cfg.lanes : 0;
+    out[5] = port->neg_lanes;
     out[6] = port->cfg.kind == FAB_PORT_HOST;
-    out[7] = port->up ? (uint8_t)(0x80 | port->cfg.gen) : 0;
+    out[7] = port->up ? (uint8_t)(0x80 | port->neg_gen) : 0;
     bytes_put(out + 8, 2, ltssm); /* major, minor */
     /* modelled: of the sixth generation's minor states only L0 is public */
     if (port->sw->generation == 6 && ltssm == LTSSM_L0) out[9] = LTSSM_L0_MINOR_GEN6;
@@ -48,14 +45,11 @@ static uint32_t link_status(struct node_switch *sw, const uint8_t *in, uint8_t *
     return 0;
 }
 
-/* In 0.01 degrees: a warm idle chip, and each active lane adds its share (modelled). */
+/* In 0.01 degrees. */
 static uint32_t temperature(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     unsigned sensors = sw->generation == 4 ? 1 : SENSORS;
     if (in[0] != (sw->generation == 4 ? TEMPERATURE_GEN4 : TEMPERATURE)) return MRPC_ERR_SUBCOMMAND;
-    uint32_t lanes = 0;
-    for (uint32_t k = 0; k < sw->port_count; k++)
-        if (sw->by_pff[k]->up) lanes += sw->by_pff[k]->cfg.lanes;
-    for (unsigned k = 0; k < sensors; k++) bytes_put(out + 4 * k, 4, 4000 + 20 * lanes + 25 * k);
+    for (unsigned k = 0; k < sensors; k++) bytes_put(out + 4 * k, 4, heat_switch(sw, k));
     return 0;
 }
 

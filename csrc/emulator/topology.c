@@ -17,9 +17,9 @@ static void topology_port(const struct node_port *port, uint8_t *out) {
     for (unsigned k = 0; k < 5; k++) bytes_put(out + 4 + 4 * k, 2, 0xFFFF); /* no GPIO lines */
     out[2] = port->clock;
     out[24] = port->cfg.cfg_lanes;
-    out[25] = port->up ? port->cfg.lanes : 0;
+    out[25] = port->neg_lanes;
     out[26] = port->cfg.gen;
-    out[27] = port->up ? port->cfg.gen : 0;
+    out[27] = port->neg_gen;
     bytes_put(out + 28, 2, port_ltssm(port));
 }
 

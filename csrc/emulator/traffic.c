@@ -52,7 +52,7 @@ int traffic_create(size_t links, size_t flows, size_t modules, struct traffic **
         return -ENOMEM;
     }
     for (size_t l = 0; l < links; l++)
-        for (size_t c = 0; c < TRAFFIC_CLASSES; c++) t->latency[l][c] = NO_LATENCY;
+        for (size_t class = 0; class < TRAFFIC_CLASSES; class++) t->latency[l][class] = NO_LATENCY;
     for (size_t f = 0; f < flows; f++) t->flow[f].ceiling = t->flow[f].peak = INFINITY;
     t->changed = 1;
     *out = t;
@@ -135,10 +135,9 @@ static struct waiting add(struct waiting w, double bytes) {
     bytes = lesser(bytes, MOST_ADDED);
     uint64_t whole = (uint64_t)bytes;
     w.part += bytes - (double)whole;
-    if (w.part >= 1) {
-        w.part -= 1;
-        whole++;
-    }
+    int carry = w.part >= 1; /* as likely as not: no branch could guess it */
+    w.part -= carry;
+    whole += (uint64_t)carry;
     w.whole = w.whole + whole < MOST_WAITING ? w.whole + whole : MOST_WAITING;
     return w;
 }
@@ -153,10 +152,9 @@ static struct waiting take(struct waiting *w, double bytes) {
     }
     w->whole -= moved.whole;
     w->part -= moved.part;
-    if (w->part < 0) { /* the whole byte that the test above says is there */
-        w->part += 1;
-        w->whole--;
-    }
+    int borrow = w->part < 0; /* of the whole byte that the test above says is there */
+    w->part += borrow;
+    w->whole -= (uint64_t)borrow;
     if (w->part >= 1) w->part = 1 - 0x1p-53; /* the sum was rounded up */
     return moved;
 }
@@ -183,10 +181,9 @@ static void move(struct traffic *t, uint32_t f, double seconds, int drop) {
     double rate = t->share.rate[f], all = bytes_of(*w);
     struct waiting moved = take(w, rate >= all / seconds ? all : rate * seconds);
     flow->carry += moved.part;
-    if (flow->carry >= 1 - ROUNDING) {
-        flow->carry -= 1;
-        moved.whole++;
-    }
+    int whole = flow->carry >= 1 - ROUNDING;
+    flow->carry -= whole;
+    moved.whole += (uint64_t)whole;
     if (moved.whole) {
         flow->delivered += moved.whole;
         for (int h = 0; h < flow->hops; h++)

@@ -123,7 +123,9 @@ static int first_control(struct vc *vc, struct space *s, uint32_t at, uint32_t v
     uint32_t where = control_at(vc, 0), before = space_get(s, where, 4);
     uint8_t scheme = vc->scheme;
     select_write(s, at, value, bytes, where, VC_SELECT_SHIFT, offered(vc->phases), &vc->scheme);
-    int changed = scheme != vc->scheme || space_get(s, where, 4) != before;
+    int remapped = (space_get(s, where, 4) ^ before) & CHANNEL_MAP ? 1 : 0;
+    int changed = scheme != vc->scheme || remapped;
+    vc->remapped |= (uint8_t)remapped;
     if (!(written(at, value, bytes, where) & VC_LOAD_PORT_TABLE) || !vc->phases)
         return changed ? VC_IN_FORCE : VC_TAKEN;
     load(vc, s, vc->cap + VC0_STATUS, vc->loaded, vc->table, table_bytes(vc));
@@ -149,7 +151,9 @@ static int channel_control(struct vc *vc, struct space *s, unsigned n, uint32_t 
     space_write(s, at, value, bytes);
     uint32_t now = space_get(s, where, 4);
     if (before & now & CHANNEL_ENABLE) space_put(s, where, 4, (now & ~id) | (before & id));
-    return space_get(s, where, 4) != before ? VC_IN_FORCE : VC_TAKEN;
+    if (space_get(s, where, 4) == before) return VC_TAKEN;
+    vc->remapped = 1;
+    return VC_IN_FORCE;
 }
 
 static int table_write(struct vc *vc, struct space *s, uint32_t at, uint32_t value, unsigned bytes,

@@ -52,6 +52,7 @@ struct fab_vfio_user {
     uint32_t words[FUNCTION_SPACE_WORDS];
     uint32_t writable[FUNCTION_SPACE_WORDS];
     uint32_t clearable[FUNCTION_SPACE_WORDS];
+    uint32_t sticky[FUNCTION_SPACE_WORDS];
     int vectors[VFIO_USER_VECTORS]; /* event descriptors, -1 = nobody listens */
     struct vfio_user_map maps[VFIO_USER_MAPS];
     size_t map_count;

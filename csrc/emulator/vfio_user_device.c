@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "space.h"
 #include "vfio_user.h"
 
 enum { BAR0 = 0, CONFIG = 7, REGIONS = 9, IRQS = 5 }; /* VFIO's numbers for a PCI device */
@@ -12,7 +13,6 @@ enum {
     AT_POWER = 0x40,
     AT_MSIX = 0x50,
     AT_PCIE = 0x70,
-    AT_AER = 0x100,
     AT_SERIAL = 0x150,
     MSIX_TABLE = 0x76000, /* in BAR 0, where the kernel's header has the NTB's message block */
     MSIX_PBA = 0x77000,
@@ -36,14 +36,6 @@ static void header(struct space *s, uint32_t device_id, int multifunction) {
     space_allow(s, 0x3C, 1, 0xFF);
 }
 
-static void message_interrupts(struct space *s) {
-    space_cap(s, AT_MSIX, 0x11);
-    space_put(s, AT_MSIX + 2, 2, VFIO_USER_VECTORS - 1);
-    space_allow(s, AT_MSIX + 2, 2, 0xC000);
-    space_put(s, AT_MSIX + 4, 4, MSIX_TABLE | BAR0);
-    space_put(s, AT_MSIX + 8, 4, MSIX_PBA | BAR0);
-}
-
 /* The link that the endpoint shows: its port's where the topology has one. */
 static struct node_port endpoint(const struct node_switch *sw) {
     struct node_port port = {.cfg = {.kind = FAB_PORT_MANAGEMENT, .gen = 4, .cfg_lanes = 4}};
@@ -60,10 +52,14 @@ void vfio_user_device_build(struct fab_vfio_user *vu) {
     memset(vu->words, 0, sizeof vu->words);
     memset(vu->writable, 0, sizeof vu->writable);
     memset(vu->clearable, 0, sizeof vu->clearable);
-    *s = (struct space){.words = vu->words, .writable = vu->writable, .clearable = vu->clearable};
+    memset(vu->sticky, 0, sizeof vu->sticky);
+    *s = (struct space){.words = vu->words,
+                        .writable = vu->writable,
+                        .clearable = vu->clearable,
+                        .sticky = vu->sticky};
     header(s, config->device_id[sw->index], vu->options.multifunction);
     space_power(s, AT_POWER);
-    message_interrupts(s);
+    space_msix(s, AT_MSIX, VFIO_USER_VECTORS, MSIX_TABLE | BAR0, MSIX_PBA | BAR0);
     space_pcie(s, AT_PCIE, PCIE_ENDPOINT, &port, config);
     space_put(s, AT_PCIE + PCIE_LNKSTA, 2,
               port.cfg.gen | (uint32_t)port.cfg.cfg_lanes << 4 | 1u << 12);

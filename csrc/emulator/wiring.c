@@ -14,8 +14,7 @@
 
 struct traffic_flow *wiring_flow(struct fab_node *node, unsigned module, unsigned function,
                                  unsigned direction) {
-    size_t at = 2 * ((size_t)module * FAB_MAX_FUNCTIONS + function) + direction;
-    return traffic_flow(node->traffic, at);
+    return traffic_flow(node->traffic, wiring_flow_index(module, function, direction));
 }
 
 int wiring_create(struct fab_node *node) {
@@ -112,8 +111,10 @@ void wiring_port_table(struct node_port *port) {
     link->phases = (uint16_t)vc_slots(&port->vc, link->slots, link->table, TRAFFIC_CLASSES);
     link->vc_phases =
         (uint16_t)vc_channel_slots(&port->vc, link->vc_slots, link->vc_table, TRAFFIC_VCS);
+    if (!port->vc.remapped) return;
+    port->vc.remapped = 0;
     negotiate(port);
-    reclass(port->sw->node); /* its map may have changed without a negotiation */
+    reclass(port->sw->node); /* a map changes without a negotiation */
 }
 
 /* A shaper row in units: 0 as a maximum means none. */

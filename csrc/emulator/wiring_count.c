@@ -12,13 +12,18 @@ static double rate_from(const double *cell) {
     return value > 0.0 ? value : 0.0;
 }
 
+/* Flows by their place, of which a step looks at hundreds. */
+static struct traffic_flow *flows_of(struct traffic_flow *first, unsigned id) {
+    return first + wiring_flow_index(PDFID_MODULE(id), PDFID_FUNCTION(id), 0);
+}
+
 void wiring_before_step(struct fab_node *node) {
+    struct traffic_flow *first = traffic_flow(node->traffic, 0);
     for (uint32_t k = 0; k < node->bound_count; k++) {
         unsigned module = PDFID_MODULE(node->bound[k]), function = PDFID_FUNCTION(node->bound[k]);
         struct node_function *f = &node->modules[module].functions[function];
         const struct fab_function_in *in = &f->cell->in;
-        struct traffic_flow *up = wiring_flow(node, module, function, 0);
-        struct traffic_flow *down = wiring_flow(node, module, function, 1);
+        struct traffic_flow *up = flows_of(first, node->bound[k]), *down = up + 1;
         up->offered = rate_from(&in->offered_up);
         down->offered = rate_from(&in->offered_down);
         up->ceiling = rate_from(&in->ceiling_up);
@@ -35,11 +40,11 @@ void wiring_before_step(struct fab_node *node) {
 }
 
 void wiring_after_step(struct fab_node *node) {
+    struct traffic_flow *first = traffic_flow(node->traffic, 0);
     for (uint32_t k = 0; k < node->bound_count; k++) {
         unsigned module = PDFID_MODULE(node->bound[k]), function = PDFID_FUNCTION(node->bound[k]);
         struct fab_function_out *out = &node->modules[module].functions[function].cell->out;
-        struct traffic_flow *up = wiring_flow(node, module, function, 0);
-        struct traffic_flow *down = wiring_flow(node, module, function, 1);
+        const struct traffic_flow *up = flows_of(first, node->bound[k]), *down = up + 1;
         fab_store_release(&out->up_bytes, up->delivered);
         fab_store_release(&out->down_bytes, down->delivered);
         fab_store_release(&out->up_backlog, (uint64_t)up->backlog);

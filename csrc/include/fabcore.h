@@ -415,7 +415,8 @@ FAB_API int fab_node_set_step(fab_node *node, double step_s);
 FAB_API int fab_node_set_drop(fab_node *node,
                               int drop); /* 1: load not carried in its step is dropped */
 /* How traffic is computed: by rates (the default), or one TLP after the other, which costs wall
- * time for every TLP. What waits or is under way stays and goes on. -EINVAL: no such mode. */
+ * time for every TLP, too much for real time. What waits or is under way goes on. -EINVAL: no such
+ * mode, -EBUSY: TLPs while the real-time thread runs, or fab_node_start while TLPs do. */
 enum { FAB_TRAFFIC_FLUID = 0, FAB_TRAFFIC_TLP = 1 };
 FAB_API int fab_node_set_mode(fab_node *node, int mode);
 FAB_API int fab_node_start(
@@ -425,6 +426,18 @@ FAB_API uint64_t fab_node_time_ns(const fab_node *node);
 /* 4096 bytes; function -1 = the switch port itself. -ENOENT no such switch, port or function. */
 FAB_API int fab_node_config_space(fab_node *node, size_t sw, uint8_t port, int function,
                                   uint8_t *out);
+
+/* A module's slot, power and heat. -ENOENT: no such module. */
+struct fab_module_state {
+    uint8_t present, powered, link_up; /* powered: there, switched on, its supply good */
+    uint8_t neg_lanes, neg_gen;        /* 0 while the link is down */
+    uint8_t pad[3];
+    double draw_w; /* from its supply */
+    double fan_rpm;
+    double temperature_c;
+    double throttle; /* share of its link that it takes: 1, or less while it is too hot */
+};
+FAB_API int fab_node_module_state(fab_node *node, unsigned module, struct fab_module_state *out);
 
 /* Faults on demand; `count` means what each says. Durations are in virtual microseconds. */
 enum {
@@ -452,7 +465,15 @@ enum {
     FAB_FAULT_SUPPLY_LOST = 22,   /* module port: its supply fails */
     FAB_FAULT_SUPPLY_BACK = 23
 };
+/* -EINVAL no such fault or count, -ENOENT no such switch or port (or no module's), -ENOLINK the
+ * module that would report the error is not linked. */
 FAB_API int fab_node_fault(fab_node *node, size_t sw, int fault, uint8_t port, uint32_t count);
+/* The same when the node's time since its creation (fab_node_moved_ns) reaches at_ns, exactly,
+ * also in the middle of a step; at once if it has. -ENOSPC: 1024 are waiting already. */
+FAB_API int fab_node_fault_at(fab_node *node, uint64_t at_ns, size_t sw, int fault, uint8_t port,
+                              uint32_t count);
+/* Time moved since creation: the virtual time, or in real time what the thread has moved. */
+FAB_API uint64_t fab_node_moved_ns(fab_node *node);
 
 /* A switch as a PCI device for a guest: serves it over vfio-user at a Unix socket, one client at a
  * time, the next when that one leaves. BAR 0 is the register file, trapped; events interrupt by

@@ -91,8 +91,20 @@ static int fabric_peer(fab_switch *sw, struct fab_port_info *info) {
     return 0;
 }
 
+/* A downstream port leads to whatever hangs on it, not to the manager. */
+static int without_part(const struct fab_space *space, struct fab_port_info *info) {
+    enum { PORT_TYPE_SHIFT = 20, DOWNSTREAM = 6 };
+    uint32_t flags = 0;
+    int rc = info->cfg_lanes ? fab_capability_find(space, CAP_PCIE) : 0;
+    if (rc > 0) rc = fab_space_read(space, (uint32_t)rc, &flags, 1);
+    if (rc < 0) return rc;
+    int downstream = (flags >> PORT_TYPE_SHIFT & 0xF) == DOWNSTREAM;
+    info->kind = info->cfg_lanes && !downstream ? FAB_PORT_MANAGEMENT : FAB_PORT_UNUSED;
+    return 0;
+}
+
 /* Kind and index. A port that has lanes but no part in the fabric's configuration is the one that
- * the manager itself sits on. */
+ * the manager itself sits on, or one that a bifurcation made and nothing uses. */
 static int take_kind(fab_switch *sw, const struct fab_space *space, struct fab_port_info *info) {
     uint8_t in[4] = {1, info->port, 0, 0}, out[4]; /* out: type, clock, sris, hvd */
     int rc = fab_switch_command(sw, MRPC_PORT_CONFIG, in, sizeof in, out, sizeof out);
@@ -109,8 +121,7 @@ static int take_kind(fab_switch *sw, const struct fab_space *space, struct fab_p
             info->index = out[3];
             return 0;
         case PORT_CONFIG_UNUSED:
-            info->kind = info->cfg_lanes ? FAB_PORT_MANAGEMENT : FAB_PORT_UNUSED;
-            return 0;
+            return without_part(space, info);
         default:
             return fab_switch_gone(sw, -EPROTO);
     }

@@ -85,7 +85,7 @@ def parse(text: str, source: str) -> Topology:
     try:
         return _build(document)
     except Fault as fault:
-        line = _line_of(text, fault)
+        line = line_of(text, fault)
         raise TopologyError(f"{source}:{line}: {fault}") from fault
 
 
@@ -150,7 +150,7 @@ def _is(kind: str, value: object) -> bool:
     return isinstance(value, int if kind == "int" else (int, float))
 
 
-def _line_of(text: str, fault: Fault) -> int:
+def line_of(text: str, fault: Fault) -> int:
     """The line that a fault points at: its key's, else its table's header, else the last one.
 
     tomllib keeps no positions, so the n-th [[table]] header is found in the text again.

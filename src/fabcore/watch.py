@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from fabcore import pcie
@@ -21,6 +22,7 @@ class Watch:
         self._events = events
         self.gone: set[int] = set()  # switches that do not answer
         self._down: set[tuple[int, int]] = set()
+        self._forgot: set[tuple[int, int]] = set()  # module ports to be told anew
 
     def poll(self, now_ns: int) -> bool:
         """Looks at every switch; True when a link's capacity has changed."""
@@ -38,6 +40,8 @@ class Watch:
                 self._events.emit("switch_back", now_ns, switch=k)
             for info in infos:
                 changed |= self._update(k, info, now_ns)
+        if self._forgot:
+            self._restore()
         if changed:
             self._reseat(now_ns)
         return changed
@@ -74,6 +78,7 @@ class Watch:
         elif info["up"] and where in self._down:
             self._down.discard(where)
             self._events.emit("port_up", now_ns, switch=k, port=info["port"])
+            self._forgot.add(where)
         changed = False
         for link in links:
             limit = min(rate, float(node.topology.capacity[link]))
@@ -81,6 +86,22 @@ class Watch:
                 node.set_capacity(link, limit)
                 changed = True
         return changed
+
+    def _restore(self) -> None:
+        """Modules whose link was down have been reset by that, and forgot what they were told.
+
+        One that fails, since its link is down again, has its turn when that is back.
+        """
+        node = self._node
+        for port in node.topology.module_ports:
+            where = (port.switch, port.port)
+            if where not in self._forgot or where in self._down:
+                continue
+            own = {v.slot: v.function for v in node.vms.all() if v.function.module == port.index}
+            with contextlib.suppress(FabricError):
+                node.chassis.restore(port.index, own)
+                self._forgot.discard(where)
+        self._forgot &= {(port.switch, port.port) for port in node.topology.module_ports}
 
     def _reseat(self, now_ns: int) -> None:
         """Moves every VM whose path is cut to a module that still reaches its host, or says so."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fabcore.errors import FabricError
+from fabcore.faults import load_faults, play
 from fabcore.observe import RECORD
 from fabcore.observe.sources import SOURCE_PORT
 from fabcore.vms import LAST_GENERATION, SLOT_BITS, VMs
@@ -143,9 +144,23 @@ class Workload:
         emulator = self._here("serve_vfio_user")
         return VfioUser(emulator, switch, path, multifunction=multifunction, dma=dma)
 
-    def fault(self, switch: int, kind: str, port: int = 0, count: int = 1) -> None:
-        """Makes something fail: link-down, link-up, mrpc-stuck, vc-stuck, torn-write, gone, back."""
+    def fault(self, switch: int, kind: str, port: int = 0, count: int | None = None) -> None:
+        """Makes something fail; the kinds and what `count` means for each: docs/faults.md."""
         self._here("fault").fault(switch, kind, port, count)
+
+    def play_faults(self, script: str | os.PathLike[str]) -> int:
+        """Plays a fault script (docs/faults.md), its times counted from now; how many entries.
+
+        The whole script is checked before any of it is taken.
+        """
+        emulator = self._here("play_faults")
+        return play(emulator, load_faults(script, self.topology))
+
+    def module_state(self, module: int) -> dict[str, Any]:
+        """A module's slot, link, power and heat: present, powered, link_up, neg_lanes, neg_gen,
+        draw_w (W), fan_rpm, temperature_c, throttle (share of its link that it takes)."""
+        state: dict[str, Any] = self._here("module_state").module_state(module)
+        return state
 
     def serve_ethernet(
         self, address: str = "127.0.0.1", port: int = 54545, *, anywhere: bool = False

@@ -10,6 +10,8 @@
 
 static struct default_node plan;
 
+#define TRAINING_S 0.04 /* by then a link is up again, after a hot reset (2 ms) too */
+
 static inline fab_node *make(void) {
     fab_node *node = NULL;
     default_node_fill(&plan);

@@ -123,6 +123,23 @@ static void test_events_are_read_and_cleared(void) {
     fab_node_close(node);
 }
 
+static void test_ports_that_a_bifurcation_made_are_unused(void) {
+    fab_node *node = make();
+    fab_switch *sw = open_switch(node, 0);
+    struct fab_port_info ports[FAB_MAX_PORTS];
+    uint8_t split[8] = {1, 0, 0, 0, 4, 0, 4, 0}; /* x8 and x8 */
+    CHECK_EQ(command(node, 0, LOCAL(0x0B), split, 8, NULL, 0), 0);
+    CHECK_EQ(fab_switch_ports(sw, ports, FAB_MAX_PORTS), 8);
+    CHECK_EQ(ports[1].port, 4);
+    CHECK_EQ(ports[1].kind, FAB_PORT_UNUSED);
+    CHECK_EQ(ports[1].pff, 7);
+    CHECK_EQ(ports[1].cfg_lanes, 8);
+    CHECK_EQ(ports[7].port, 48);
+    CHECK_EQ(ports[7].kind, FAB_PORT_MANAGEMENT);
+    fab_switch_close(sw);
+    fab_node_close(node);
+}
+
 static void test_other_families_and_dead_switches_say_so(void) {
     fab_node *node = NULL;
     struct fab_gfms_pax pax;
@@ -147,6 +164,7 @@ int main(void) {
     test_hosts_and_what_is_bound_to_them();
     test_the_pax_in_short();
     test_events_are_read_and_cleared();
+    test_ports_that_a_bifurcation_made_are_unused();
     test_other_families_and_dead_switches_say_so();
     return CHECK_RESULT;
 }

@@ -75,6 +75,28 @@ static void test_port_binding_names_what_is_wrong(void) {
     fab_node_close(node);
 }
 
+static void test_a_reset_brings_the_partitions_of_the_start_back(void) {
+    fab_node *node = make();
+    uint32_t zero = 0;
+    uint8_t get[12] = {1, 0, 0, 0, 2}, start[8] = {1, 0, 0, 0, 1}, want[4] = {1, 0, 128, 0};
+    CHECK_EQ(port_bind(node, 0, 1, 0, 2, 2), 0);
+    CHECK_EQ(port_bind(node, 0, 0, 2, 5, 8), 0);
+    CHECK_EQ(bind(node, 0, 16, 0, 1), 0);
+    CHECK_EQ(ask(node, 0, 0x83, start, 8, NULL, 0), 0);
+    CHECK_EQ(ask(node, 0, 0x1B, &zero, 4, NULL, 0), 0);
+    CHECK_EQ(fab_node_advance(node, 0.5), 0);
+    CHECK_EQ(port_bind(node, 0, 2, 8, 0, 0), 0);
+    static const uint8_t as_before[] = {1, 0, 0, 0, 8, 0, 2, 0x10};
+    CHECK_EQ(memcmp(reply, as_before, 8), 0);
+    CHECK_EQ(reg(node, 0, 0x4818 + 4 * 4), 0xFFFFFFFF);
+    CHECK_EQ(ask(node, 0, 0x83, get, 12, NULL, 0), 0x64007);
+    CHECK_EQ(ask(node, 0, 0x89, want, 4, reply, 1024), 0);
+    for (unsigned k = 0, at = 4; k < u16(reply); k++, at += u16(reply + at))
+        CHECK(reply[at + 2] != 6); /* the binding's event is forgotten, the binding is not */
+    CHECK_EQ(bind(node, 0, 16, 0, 2), 0x64010);
+    fab_node_close(node);
+}
+
 static void test_families_know_their_commands(void) {
     fab_node *psx = make_as(0x5100), *pfx = make_as(0x5000);
     uint8_t all[4] = {2, 0xFF, 0, 0};
@@ -124,6 +146,7 @@ static void test_port_configuration_keeps_the_wiring(void) {
     CHECK_EQ(ask(node, 1, 0x83, start, 8, NULL, 0), 0x64006); /* no such host now */
     CHECK_EQ(bind(node, 1, 24, 0, 1), 0x100002);
     CHECK_EQ(configure(node, 24, 3, 0, 0, 3), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(link_of(node, 1, 24), 0x1010);
     fab_node_close(node);
 }
@@ -135,6 +158,8 @@ static void test_port_control_flags(void) {
     CHECK_EQ(link_of(node, 0, 0), 0x1000);
     in[2] = 0;
     CHECK_EQ(ask(node, 0, 0x8D, in, 4, NULL, 0), 0); /* ... and cleared */
+    CHECK_EQ(link_of(node, 0, 0), 0x1000);           /* it trains first */
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(link_of(node, 0, 0), 0x1010);
     in[2] = 2;
     CHECK_EQ(ask(node, 0, 0x8D, in, 4, NULL, 0), 0x64006);
@@ -222,6 +247,7 @@ int main(void) {
     test_four_partitions_stand_in_the_registers();
     test_ports_move_between_partitions();
     test_port_binding_names_what_is_wrong();
+    test_a_reset_brings_the_partitions_of_the_start_back();
     test_families_know_their_commands();
     test_port_configuration_keeps_the_wiring();
     test_port_control_flags();

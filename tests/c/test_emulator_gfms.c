@@ -114,6 +114,7 @@ static void test_a_dead_module_is_not_attached(void) {
     CHECK_EQ(word_at(pax, 56), 0x101);             /* the port is a module's all the same */
     CHECK_EQ(bind(node, 0, 16, 0, 0x41), 0x64006); /* its functions are unknown */
     CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_LINK_UP, 8, 0), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(bind(node, 0, 16, 0, 0x41), 0);
     fab_node_close(node);
 }

@@ -30,6 +30,18 @@ static void test_many_functions_share_a_logical_port(void) {
     fab_node_close(node);
 }
 
+static void test_a_host_that_is_down_can_be_bound_to(void) {
+    fab_node *node = make();
+    static uint8_t out[4096];
+    CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_LINK_DOWN, 16, 0), 0);
+    CHECK_EQ(bind(node, 0, 16, 0, 1), 0);
+    CHECK_EQ(bind(node, 0, 16, 1, 1), 0x64007); /* twice */
+    read_dump(node, 0, 6, 0, out);
+    CHECK_EQ(out[12 + 5], 0); /* upstream link down */
+    CHECK_EQ(out[12 + 8 + 4 + 4 + 1], 1);
+    fab_node_close(node);
+}
+
 static void test_each_of_256_functions_has_a_logical_number(void) {
     fab_node *node = make();
     static uint8_t out[2048];
@@ -99,6 +111,7 @@ static void test_links_that_fall_say_what_hung_on_them(void) {
     CHECK_EQ(memcmp(out + 4, device, 12), 0);
     clear_events(node, 0);
     CHECK_EQ(fab_node_fault(node, 1, FAB_FAULT_LINK_UP, 8, 0), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(events(node, 0, 128, out), 2);
     CHECK_EQ(out[6], 2);
     clear_events(node, 0);
@@ -110,12 +123,13 @@ static void test_links_that_fall_say_what_hung_on_them(void) {
     uint8_t off[4] = {0, 16, 0, 0}, on[4] = {1, 16, 0, 0};
     CHECK_EQ(ask(node, 0, 0x8D, off, 4, NULL, 0), 0);
     CHECK_EQ(ask(node, 0, 0x8D, on, 4, NULL, 0), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(events(node, 0, 128, out), 4);
     CHECK_EQ(out[6], 1);
     static const uint8_t disabled[] = {8, 0, 10, 0, 0, 16, 0, 0};
     CHECK_EQ(memcmp(out + 12, disabled, 8), 0);
-    CHECK_EQ(out[22], 0);
-    CHECK_EQ(out[30], 9);
+    CHECK_EQ(out[22], 9); /* enabled at once, up when it has trained */
+    CHECK_EQ(out[30], 0);
     off[1] = 0;
     clear_events(node, 0);
     CHECK_EQ(ask(node, 0, 0x8D, off, 4, NULL, 0), 0);
@@ -145,6 +159,7 @@ static void test_a_full_log_drops_the_oldest_and_says_so(void) {
 
 int main(void) {
     test_many_functions_share_a_logical_port();
+    test_a_host_that_is_down_can_be_bound_to();
     test_each_of_256_functions_has_a_logical_number();
     test_bindings_and_links_are_told_to_every_pax();
     test_links_that_fall_say_what_hung_on_them();

@@ -20,6 +20,7 @@ static void test_a_stack_is_divided_and_joined_again(void) {
     CHECK_EQ(word_at(reply, 4), 0x02020004);
     CHECK_EQ(bifurcate(node, 0, 0, 0, 0), 0);
     CHECK_EQ(word_at(reply, 4), 0x02020004);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(link_of(node, 0, 0), 0x0808);
     CHECK_EQ(link_of(node, 0, 4), 0x0400); /* nothing is wired to it */
     CHECK_EQ(reg(node, 0, window(node, 0, 0) + 0x60) >> 16 & 0x3F0, 0x080); /* link status */
@@ -36,13 +37,23 @@ static void test_a_stack_is_divided_and_joined_again(void) {
     CHECK_EQ(ask(node, 0, 0x88, show, 4, reply, 4), 0);
     CHECK_EQ(reply[0], 0);
     /* another stack's port comes behind; the first stack's go and it moves up */
+    uint8_t events[1024], want[4] = {1, 0, 128, 0}, clear[4] = {0};
+    CHECK_EQ(ask(node, 0, 0x89, clear, 4, NULL, 0), 0);
     CHECK_EQ(bifurcate(node, 0, 1, 1, 0x00040004), 0);
+    CHECK_EQ(ask(node, 0, 0x89, want, 4, events, 1024), 0);
+    unsigned last = 4 + 2 * (8 + 12); /* the device goes and comes, then the database changes */
+    CHECK_EQ(u16(events), 5);
+    CHECK_EQ(events[6], 3);
+    CHECK_EQ(events[4 + 8 + 12 + 2], 2);
+    CHECK_EQ(events[last + 2], 8);
+    CHECK_EQ(events[last + 5], 8); /* port 8's stack */
     CHECK_EQ(window(node, 0, 12), 0x134000 + 0x9000);
     CHECK_EQ(bifurcate(node, 0, 1, 0, 0x8), 0);
     CHECK_EQ(window(node, 0, 12), 0x134000 + 0x7000);
     CHECK_EQ(reg(node, 0, 0x134000 + 0x7000), 0x520011F8);
     CHECK_EQ(reg(node, 0, 0x134000 + 0x8000), 0);
     CHECK_EQ(reg(node, 0, 0x1008) >> 8 & 0xFF, 8);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(link_of(node, 0, 0), 0x1010);
     fab_node_close(node);
 }
@@ -70,6 +81,7 @@ static void test_a_divided_link_carries_less(void) {
     /* a fabric link narrows at both ends */
     CHECK_EQ(bifurcate(node, 0, 1, 0, 0x8), 0);
     CHECK_EQ(bifurcate(node, 1, 1, 5, 0x4), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(link_of(node, 0, 32), 0x1008);
     CHECK_EQ(link_of(node, 1, 40), 0x0808);
     CHECK_EQ(bind(node, 1, 16, 0, 1), 0);
@@ -88,6 +100,7 @@ static void test_a_port_without_lanes_is_off(void) {
     CHECK_EQ(bifurcate(node, 0, 1, 1, 0x8), 0x54043); /* the new port is bound */
     CHECK_EQ(port_bind(node, 0, 1, 3, 1, 2), 0);
     CHECK_EQ(bifurcate(node, 0, 1, 1, 0x8), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(link_of(node, 0, 8), 0x1010);
     CHECK_EQ(bind(node, 0, 16, 0, 0x41), 0);
     fab_node_close(node);
@@ -105,6 +118,7 @@ static void test_impossible_divisions_are_refused(void) {
     CHECK_EQ(bifurcate(node, 0, 1, 6, 0x202), 0x54042); /* more lanes than the chip has left */
     CHECK_EQ(bifurcate(node, 0, 1, 0, 0xFFFFFFFF), 0);  /* eight times x1 */
     CHECK_EQ(word_at(reply, 4), 0xFFFFFFFF);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(link_of(node, 0, 0), 0x0101);
     CHECK_EQ(link_of(node, 0, 7), 0x0100);
     CHECK_EQ(bifurcate(node, 0, 1, 0, 0x11111111), 0); /* or x2 */

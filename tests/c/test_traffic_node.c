@@ -90,6 +90,7 @@ static void test_a_channel_is_pending_until_both_ends_of_a_fabric_link_have_it(v
     CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_LINK_DOWN, 32, 0), 0);
     CHECK_EQ(reg(node, 1, there + CHANNEL_1_STATUS - 2) >> 16, VC_NEGOTIATION_PENDING);
     CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_LINK_UP, 32, 0), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
     CHECK_EQ(reg(node, 1, there + CHANNEL_1_STATUS - 2) >> 16, 0);
     set(node, 1, there + CHANNEL_1, 0);
     CHECK_EQ(reg(node, 0, here + CHANNEL_1_STATUS - 2) >> 16, VC_NEGOTIATION_PENDING);
@@ -111,6 +112,9 @@ static void test_ports_count_what_cells_do_tlp_by_tlp(void) {
     offer(node, 0, 1, 3.21e9, 1.7e9);
     offer(node, 1, 2, 6e10, 6e10);
     CHECK_EQ(fab_node_set_mode(node, 2), -EINVAL);
+    CHECK_EQ(fab_node_start(node), 0);
+    CHECK_EQ(fab_node_set_mode(node, FAB_TRAFFIC_TLP), -EBUSY); /* it could not keep up */
+    CHECK_EQ(fab_node_stop(node), 0);
     CHECK_EQ(fab_node_set_mode(node, FAB_TRAFFIC_TLP), 0);
     CHECK_EQ(fab_node_set_step(node, 1e-4), 0);
     CHECK_EQ(fab_node_advance(node, 5e-4), 0);
@@ -153,6 +157,13 @@ static void test_tlps_are_what_bytes_and_requests_take(void) {
         const struct node_port *port = node_find_port(node, 0, 16);
         wiring_tlps(port, tlps);
         wiring_counters(port, bytes);
+        uint8_t raw[4] = {12, 1, 16, 0}, read[4] = {1, 1, 16, 0};
+        uint64_t c[7];
+        CHECK_EQ(command(node, 0, LOCAL(MRPC_PORT_COUNTERS), raw, 4, NULL, 0), 0);
+        CHECK_EQ(command(node, 0, LOCAL(MRPC_PORT_COUNTERS), read, 4, c, 56), 0);
+        CHECK_EQ(c[1], 256000 + 24 * tlps[0][0]); /* posted writes leave to the host */
+        CHECK_EQ(c[3], 24 * 250);
+        CHECK_EQ(c[5], 128000 + 20 * tlps[1][1]);
         CHECK_EQ(bytes[0][0], 256000);
         CHECK_EQ(bytes[1][1], 128000);
         CHECK_NEAR((double)tlps[0][0], 1000, mode);

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from wire import COMMAND, EVENT, Channel
+import numpy as np
+from wire import COMMAND, EVENT, LOCAL, Channel, bind
 
+from fabcore._core import Ethernet, Functions
 from fabcore.emulated import emulated_node, of_chips
 from fabcore.topology import Topology
 
@@ -33,8 +35,6 @@ class Served:
     """The default node, all of its chips of one identity, with its management protocol open."""
 
     def __init__(self, identity: Identity) -> None:
-        from fabcore._core import Ethernet
-
         self.identity = identity
         self.node: Any = emulated_node(of_chips(Topology.default(), identity.device_id))
         self.server = Ethernet(self.node, "127.0.0.1", 0)
@@ -60,6 +60,14 @@ class Served:
         if self.identity.generation == 6:
             return command
         return (switch << 18 if self.identity.pax else 0xFFFC0000) | command
+
+    def traffic(self, seconds: float) -> None:
+        """Moves 2 GB/s up and 1 GB/s down between module 0 and host 0, both on switch 0."""
+        assert self.command().mrpc(LOCAL | 0x84, bind(0, 16, 1, 0), 4)[0] == 0
+        functions = Functions([self.node.bar(k) for k in range(4)])
+        functions.set(0, 1, 0, 0, 0)
+        functions.offer(np.zeros(1, np.int64), np.array([2e9]), np.array([1e9]))
+        self.node.advance(seconds)
 
     def close(self) -> None:
         for channel in self._channels:

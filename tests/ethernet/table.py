@@ -63,3 +63,8 @@ def u16(data: bytes, at: int) -> int:
 
 def w32(data: bytes, at: int = 0) -> int:
     return int(struct.unpack_from("<I", data, at)[0])
+
+
+def section(out: bytes, kind: int, pax: int = 0) -> bool:
+    """A section's header: class, PAX index, swfid, size in dwords with the header."""
+    return out[0] == kind and out[1] == pax and w32(out, 4) * 4 == len(out)

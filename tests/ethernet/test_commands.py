@@ -25,7 +25,6 @@ from table import (
     u32,
     w32,
 )  # fmt: skip
-from wire import LOCAL
 
 every_identity = pytest.mark.parametrize("identity", IDENTITIES, indirect=True)
 PORTS = {0: 16, 8: 16, 16: 16, 24: 16, 32: 16, 40: 16, 48: 4}  # lanes
@@ -89,6 +88,7 @@ ROWS = [
         on=("PAX4",)),
     Row("status", 0x1C, bytes(8), 720, all_up(0x0103, 5), on=GEN5),
     Row("status Gen4", 0x1C, bytes(8), 624, all_up(0x0103, 4), on=("PAX4",)),
+    Row("status Gen6", 0x1C, bytes(16), 240, all_up(0x1103, 5), on=("PSX6",)),
     Row("status of two ports", 0x1C, struct.pack("<Q", 1 << 8 | 1 << 48), 720, only(8, 48), on=GEN5),
     Row("status of no port", 0x1C, struct.pack("<Q", 1 << 7), 720, only(), on=GEN5),
     Row("bw set payload", 0x07, bytes([12, 2, 0, 1, 8, 1]), 0, b""),
@@ -172,19 +172,6 @@ def test_port_configuration_takes_clock_and_sris(served: Served) -> None:
     )
 
 
-def traffic(served: Served, seconds: float) -> None:
-    """Moves 2 GB/s up and 1 GB/s down between module 0 and host 0, both on switch 0."""
-    from fabcore._core import Functions
-
-    channel = served.command()
-    bind = bytes([1, 0, 16, 1]) + struct.pack("<HBB", 0, 0, 0xA5) + b"\xa5" * 28
-    assert channel.mrpc(LOCAL | 0x84, bind, 4)[0] == 0
-    functions = Functions([served.node.bar(k) for k in range(4)])
-    functions.set(0, 1, 0, 0, 0)
-    functions.offer(np.zeros(1, np.int64), np.array([2e9]), np.array([1e9]))
-    served.node.advance(seconds)
-
-
 @pytest.mark.parametrize("identity", PAX, indirect=True)
 def test_bandwidth_counters_agree_with_what_was_moved(served: Served) -> None:
     """As `bw` asks: payload counters, twice, the difference over the time between."""
@@ -192,7 +179,7 @@ def test_bandwidth_counters_agree_with_what_was_moved(served: Served) -> None:
     every = b"".join(bytes([p, 1]) for p in PORTS)
     assert channel.mrpc(served.word(0x07), bytes([12, 7]) + every, 0) == (0, b"")
     seen = []
-    traffic(served, 0.25)
+    served.traffic(0.25)
     for _ in range(2):
         code, out = channel.mrpc(served.word(0x07), counters(0, 16, 8), 168)
         assert code == 0

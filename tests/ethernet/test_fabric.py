@@ -16,19 +16,15 @@ from table import (
     Row,
     cases,
     names,
+    section,
     u16,
     w32,
 )  # fmt: skip
-from wire import Channel
+from wire import Channel, bind, unbind
 
 PORTS = (0, 8, 16, 24, 32, 40, 48)
 NO_PAX = ("PSX", "PFX", "PSX6")
 on_pax = pytest.mark.parametrize("identity", PAX, indirect=True)
-
-
-def section(out: bytes, kind: int, pax: int = 0) -> bool:
-    """A section's header: class, PAX index, swfid, size in dwords with the header."""
-    return out[0] == kind and out[1] == pax and w32(out, 4) * 4 == len(out)
 
 
 def fabric(out: bytes) -> bool:
@@ -48,16 +44,6 @@ def read(pdfid: int, addr: int, n: int) -> bytes:
 
 def write(pdfid: int, addr: int, n: int, value: int) -> bytes:
     return struct.pack("<BBHHBBI", 1, 0xA5, pdfid, addr, n, 0xA5, value)
-
-
-def bind(switch: int, port: int, logical: int, *pdfids: int) -> bytes:
-    """Slots behind the last are stack garbage, as the client sends them."""
-    slots = [struct.pack("<HBB", p, k + 1 < len(pdfids), 0xCC) for k, p in enumerate(pdfids)]
-    return bytes([1, switch, port, logical]) + b"".join(slots).ljust(32, b"\xa5")
-
-
-def unbind(switch: int, port: int, logical: int) -> bytes:
-    return struct.pack("<BBBBHBB", 2, switch, port, logical, 0xA5A5, 2, 0)
 
 
 ROWS = [

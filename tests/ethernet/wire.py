@@ -168,3 +168,13 @@ def mrpc_packet(command: int, payload: bytes = b"", wanted: int = 0, *, garbage:
 def gas_read_packet(offset: int, n: int, *, garbage: int = 0) -> bytes:
     body = struct.pack("<IIHH", 0x1001, offset, n, garbage << 8 | garbage)
     return header(2, CMD, len(body), garbage << 8, garbage=garbage) + body
+
+
+def bind(switch: int, port: int, logical: int, *pdfids: int) -> bytes:
+    """Slots behind the last are stack garbage, as the client sends them."""
+    slots = [struct.pack("<HBB", p, k + 1 < len(pdfids), 0xCC) for k, p in enumerate(pdfids)]
+    return bytes([1, switch, port, logical]) + b"".join(slots).ljust(32, b"\xa5")
+
+
+def unbind(switch: int, port: int, logical: int) -> bytes:
+    return struct.pack("<BBBBHBB", 2, switch, port, logical, 0xA5A5, 2, 0)

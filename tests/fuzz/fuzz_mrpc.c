@@ -1,6 +1,6 @@
 /* Any firmware commands with any payloads, through the mailbox and as TCP hands them over, on any
  * chip: each is answered, within its buffers, and leaves a switch that still answers.
- * At least 20 executions a second. */
+ * At least 10 executions a second. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -11,7 +11,7 @@ import pytest
 import fabcore
 from fabcore._core import EmulatedNode, Switch
 
-from .firmware_image import make
+from ..firmware_image import make
 
 PORTS = [
     (0, 0, 2, 0, 5, 16, 16, 255, 255, 256, 5e10),
@@ -157,3 +157,12 @@ def test_security_tells_serial_state_and_keys(
         with pytest.raises(fabcore.FirmwareError, match="header"):
             switch.firmware.update(make())  # not signed
     node.close()
+
+
+def test_an_update_runs_after_a_hard_reset(node: EmulatedNode, switch: Switch) -> None:
+    switch.firmware.update(make(minor=9))
+    assert switch.identify()["fw_version"] == 0x060200B0
+    switch.mrpc(0x1B, bytes(4), 0)
+    node.advance(0.1)
+    assert switch.identify()["fw_version"] == 0x06090123
+    assert one(switch, "img", 1)["running"] and not one(switch, "img", 0)["running"]

@@ -130,9 +130,8 @@ def emulate(
         str | None,
         typer.Option(
             metavar="ID",
-            help="What every switch is, instead of what the topology says (or device_id per "
-            "[[switch]] there): 0x5200 PAX, 0x5100 PSX, 0x5000 PFX, 0x4200 PAX Gen4, "
-            "0x6160 PSX Gen6.",
+            help="What every switch is, instead of each one's device_id in the topology: 0x5200 "
+            "PAX, 0x5100 PSX, 0x5000 PFX, 0x4200 PAX Gen4, 0x6160 PSX Gen6.",
         ),
     ] = None,
     shm: Annotated[
@@ -163,6 +162,12 @@ def emulate(
             "shared (memory-backend-memfd,share=on).",
         ),
     ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Fault script: [[fault]] at_s, kind, switch, port, for_s."
+        ),
+    ] = None,
     seed: Seed = 0,
     print_topology: Annotated[
         bool, typer.Option("--print-topology", help="Print the topology as TOML and end.")
@@ -171,23 +176,24 @@ def emulate(
 ) -> None:
     """Run an emulated Resource Node in real time until SIGTERM or Ctrl-C.
 
-    Name at least one way in; all lead to the same registers. One line that starts with "ready"
-    says that every one is open, and lists them.
+    Name at least one way in; all lead to the same registers. A line that starts with "ready" says
+    that every one is open, and lists them.
 
     \b
     Examples:
       fabcore emulate --shm demo
-      fabcore emulate --listen 127.0.0.1                  four PAX, 127.0.0.1 to 127.0.0.4
-      switchtec info 127.0.0.1:0                          ... as the vendor's tool sees one
+      fabcore emulate --listen 127.0.0.1    switches at 127.0.0.1 to 127.0.0.4
+      switchtec info 127.0.0.1:0            ... as the vendor's tool sees one
       fabcore emulate --listen 127.0.1.1 --device-id 0x5100 --shm psx
       fabcore emulate --vfio-user /run/switch
       fabcore emulate --print-topology > node.toml
       fabcore emulate --topology node.toml --shm demo
+      fabcore emulate --shm demo --faults bad-day.toml
     """
     from fabcore.cli.emulate import Ways, emulate_command
 
     ways = Ways(shm, listen, listen_any, vfio_user)
-    emulate_command(topology, device_id, ways, seed, print_topology, json)
+    emulate_command(topology, device_id, ways, seed, print_topology, json, faults)
 
 
 @app.command()

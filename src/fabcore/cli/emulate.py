@@ -12,6 +12,7 @@ from fabcore.cli.base import emit, emit_json, note, until_stopped
 from fabcore.errors import FabricError
 
 if TYPE_CHECKING:
+    from fabcore.faults import ScriptFault
     from fabcore.topology import Topology
 
 
@@ -32,13 +33,16 @@ def emulate_command(
     seed: int,
     print_topology: bool,
     json: bool,
+    faults: Path | None = None,
 ) -> None:
     """Runs the command with its options as given; returns when a signal has ended it."""
+    from fabcore.faults import load_faults
     from fabcore.topology import Topology
 
     node = Topology.default() if topology is None else Topology.load(topology)
     if device_id is not None:
         node = _of_chips(node, device_id)
+    script = () if faults is None else load_faults(faults, node)
     if print_topology:
         _print(node, json)
         return
@@ -46,7 +50,7 @@ def emulate_command(
     with until_stopped() as stop, contextlib.ExitStack() as opened:
         if stop.is_set():
             return
-        names = _open(node, seed, ways, opened)
+        names = _open(node, seed, ways, script, opened)
         if json:
             ready = {"event": "ready", "target": names[0], "ways": names}
             emit_json({**ready, "switches": len(node.switches)})
@@ -56,15 +60,23 @@ def emulate_command(
         note(f"{names[0]} has ended")
 
 
-def _open(topology: Topology, seed: int, ways: Ways, opened: contextlib.ExitStack) -> list[str]:
+def _open(
+    topology: Topology,
+    seed: int,
+    ways: Ways,
+    script: tuple[ScriptFault, ...],
+    opened: contextlib.ExitStack,
+) -> list[str]:
     """Starts the node and opens every way in, or none; returns their names.
 
     The switches may be of any family: a controller's view, which takes a PAX, is not needed.
     """
     from fabcore.emulated import emulated_node
+    from fabcore.faults import play
 
     node = opened.enter_context(contextlib.closing(emulated_node(topology, seed, ways.shm)))
     node.start()
+    play(node, script)
     names = [] if ways.shm is None else [f"shm:{ways.shm}"]
     if ways.listen is not None:
         names += _listen(node, ways.listen, ways.listen_any, opened)

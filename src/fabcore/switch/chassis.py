@@ -202,6 +202,18 @@ class Chassis:
         """A switch that has vanished gets no tables until it answers again."""
         self.tables.reachable(switch, yes)
 
+    def restore(self, module: int, functions: dict[int, Function]) -> None:
+        """Tells a module that has been reset what it was told before; functions: its own by slot.
+
+        Groups at once, tables and shapers with the next `program`.
+        """
+        if self.arbitration[module] == "mfvc":
+            for f in functions.values():
+                self.switches[f.switch].function_group(f.pdfid, f.group)
+            self.tables.forget(self.tables.of_module.get(module))
+        if self.arbitration[module] == "shaper":
+            self.shapers.forget(functions)
+
     def close(self) -> None:
         self.plan.close()
         for switch in self.switches:

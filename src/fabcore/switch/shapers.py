@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,10 @@ class Shapers:
         keep = self._slot != slot
         self._slot, self._held, self._rows = self._slot[keep], self._held[keep], self._rows[keep]
         self._error = np.zeros(self._slot.size)
+
+    def forget(self, slots: Collection[int]) -> None:
+        """The devices of these slots hold nothing any more: they are written at the next chance."""
+        self._held[np.isin(self._slot, list(slots))] = np.nan
 
     def due(self, grant: F64, most: int) -> NDArray[np.void] | None:
         """Rows (k,) SHAPE, k <= most, to write so that the grants (2 x capacity,) B/s hold."""

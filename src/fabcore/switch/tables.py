@@ -129,9 +129,9 @@ class Tables:
                 self._quantiser.reset(t)
         self._any_gone = bool(self._gone.any())
 
-    def forget(self) -> None:
-        """The tables may not hold what was worked out: write all of them next time."""
-        for t in range(len(self.targets)):
+    def forget(self, target: int | None = None) -> None:
+        """A table (None: all) may not hold what was worked out: write it next time."""
+        for t in range(len(self.targets)) if target is None else (target,):
             self._quantiser.reset(t)
 
 
