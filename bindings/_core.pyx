@@ -61,6 +61,7 @@ include "functions.pxi"
 include "firmware.pxi"
 include "emulator.pxi"
 include "ethernet.pxi"
+include "vfio_user.pxi"
 
 
 def layout() -> int:

@@ -104,6 +104,7 @@ cdef extern from "fabcore.h" nogil:
     int fab_bar_flush(fab_bar *bar)
     uint64_t fab_bar_writes(const fab_bar *bar)
     int fab_bar_gone(fab_bar *bar)
+    int fab_bar_interrupts(fab_bar *bar, const int *events, size_t n)
 
     ctypedef struct fab_switch:
         pass
@@ -568,6 +569,14 @@ cdef extern from "fabcore.h" nogil:
         double throttle
     int fab_node_module_state(fab_node *node, unsigned module, fab_module_state *out)
 
+    cdef struct fab_vfio_user_options:
+        uint8_t multifunction
+        uint8_t no_dma
+    ctypedef struct fab_vfio_user:
+        pass
+    int fab_vfio_user_open(fab_node *node, size_t sw, const char *path,
+                           const fab_vfio_user_options *options, fab_vfio_user **out)
+    void fab_vfio_user_close(fab_vfio_user *server)
     enum: FAB_ETHERNET_ANYWHERE
     cdef struct fab_ethernet_counters_t "fab_ethernet_counters":
         uint64_t connections
