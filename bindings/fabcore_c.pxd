@@ -270,46 +270,6 @@ cdef extern from "fabcore.h" nogil:
     int fab_change_begin(fab_change *change, fab_switch *const *switches, size_t n)
     int fab_change_commit(fab_change *change, fab_change_report *report)
     int fab_change_roll_back(fab_change *change, fab_change_report *report)
-    enum: FAB_FIRMWARE_MAX
-    enum: FAB_FIRMWARE_KEEP
-    enum: FAB_FIRMWARE_FORCE
-    cdef struct fab_firmware_partition:
-        uint8_t kind
-        uint8_t index
-        uint8_t valid
-        uint8_t active
-        uint8_t running
-        uint8_t read_only
-        uint8_t is_signed
-        uint32_t version
-        uint32_t secure_version
-        uint32_t crc
-        uint32_t length
-        uint32_t start
-        uint32_t size
-        char text[16]
-        char name[17]
-    cdef struct fab_security:
-        uint8_t serial[64]
-        uint32_t serial_bytes
-        uint32_t key_version
-        uint32_t riot_version
-        uint32_t bl2_version
-        uint32_t main_version
-        uint32_t unlock_version
-        uint8_t secure_state
-        uint8_t attestation
-        uint8_t debug_mode
-        uint8_t keys
-        uint8_t key_hash[12][64]
-    ctypedef int (*fab_firmware_progress)(void *context, size_t done, size_t total) noexcept nogil
-    int fab_switch_firmware_partitions(fab_switch *sw, fab_firmware_partition *out, size_t max)
-    int fab_switch_boot_phase(fab_switch *sw)
-    int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes, uint32_t flags,
-                                   fab_firmware_progress progress, void *context, uint32_t *status)
-    const char *fab_firmware_text(uint32_t status)
-    int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds)
-    int fab_switch_security(fab_switch *sw, fab_security *out)
 
     enum: FAB_EVENTS
     enum: FAB_EVENT_ALL
