@@ -22,6 +22,11 @@ cdef class _SwitchHandle:
         cdef uint32_t command = 0, code
         if rc == -errno.ENODEV:
             _raise_bar(rc, self.bar.target)
+        if rc == -errno.ENOSPC:
+            raise FabricError(
+                f"{self.bar.target}: {what}: the open change has no room for its way back; "
+                "open one with more steps"
+            )
         if rc == -errno.ESTALE:
             self._other(f"{what}: this controller's lease ran out, and ")
         if -rc in _ENDS:
