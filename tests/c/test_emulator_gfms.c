@@ -166,10 +166,12 @@ static void test_one_host_and_its_detail(void) {
     CHECK_EQ(bind(node, 1, 24, 2, 0x02), 0);
     CHECK_EQ(read_dump(node, 1, 6, 3, out), peers + 8 + 6 * 16);
     CHECK_EQ(word_at(out, peers), 1 << 5 | 1 << 2);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 2), 1 << 5);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 2 + 8), 1 << 5);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 5), 1 << 2);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 3), 0);
+    CHECK_EQ(word_at(out, peers + 8), 1 << 5); /* of the lowest peer, then of the next */
+    CHECK_EQ(word_at(out, peers + 8 + 8), 1 << 5);
+    CHECK_EQ(word_at(out, peers + 8 + 16), 1 << 2);
+    CHECK_EQ(word_at(out, peers + 8 + 16 + 8), 1 << 2);
+    for (uint32_t at = peers + 8 + 2 * 16; at < peers + 8 + 6 * 16; at += 4)
+        CHECK_EQ(word_at(out, at), 0);
     uint64_t acs = window(node, 1, 8) + 0x154;
     set(node, 1, acs, reg(node, 1, acs) | 4 << 16);
     acs = window(node, 0, 0) + 0x154;
