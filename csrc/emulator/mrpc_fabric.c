@@ -28,11 +28,10 @@ void fabric_reset(struct node_switch *sw) {
 }
 
 #define PAX FAMILY_BIT(FAMILY_PAX)
-#define BINDING (FAMILY_BIT(FAMILY_PAX) | FAMILY_BIT(FAMILY_PSX)) /* a PFX has fixed partitions */
 
 const struct mrpc_entry mrpc_fabric_commands[] = {
     {MRPC_STACK_BIF, 8, FAMILIES_ALL, GENS_ALL, mrpc_bifurcation},
-    {MRPC_PORT_BIND, 196, BINDING, GENS_ALL, mrpc_port_bind},
+    {MRPC_PORT_BIND, 196, FAMILIES_ALL, GENS_ALL, mrpc_port_bind},
     {MRPC_TOPOLOGY, 1004, PAX, GENS_ALL, mrpc_topology},
     {MRPC_GFMS_DUMP, 1024, PAX, GENS_ALL, mrpc_gfms_dump},
     {MRPC_GFMS_BIND, 4, PAX, GENS_ALL, mrpc_gfms_bind},

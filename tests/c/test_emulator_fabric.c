@@ -102,7 +102,8 @@ static void test_families_know_their_commands(void) {
     uint8_t all[4] = {2, 0xFF, 0, 0};
     CHECK_EQ(command(psx, 0, 0xFFFC000C, all, 4, reply, 196), 0);
     CHECK_EQ(reply[0], 7);
-    CHECK_EQ(command(pfx, 0, 0xFFFC000C, all, 4, reply, 196), 0x64005);
+    CHECK_EQ(command(pfx, 0, 0xFFFC000C, all, 4, reply, 196), 0); /* differs from a PSX in name */
+    CHECK_EQ(reply[0], 7);
     CHECK_EQ(command(psx, 0, 0xFFFC0083, all, 4, reply, 80), 0x64005);
     CHECK_EQ(command(psx, 0, 0xFFFC0089, all, 4, reply, 80), 0x64005);
     fab_node_close(psx);
