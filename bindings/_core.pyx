@@ -52,15 +52,16 @@ include "tables.pxi"
 include "link.pxi"
 include "bind.pxi"
 include "switch.pxi"
+include "change.pxi"
+include "plan.pxi"
 include "events.pxi"
 include "counters.pxi"
 include "gfms.pxi"
-include "change.pxi"
-include "plan.pxi"
 include "functions.pxi"
 include "firmware.pxi"
 include "emulator.pxi"
 include "ethernet.pxi"
+include "vfio_user.pxi"
 
 
 def layout() -> int:

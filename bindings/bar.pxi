@@ -207,6 +207,24 @@ cdef class Bar:
         if rc < 0:
             _raise_bar(rc, f"{self.target}: flush")
 
+    def interrupts(self, events):
+        """Routes MSI-X vectors 0, 1, ... to these event descriptors (os.eventfd), in place of those
+        of the last call; none: off. They stay the caller's. Only through "vfio:..."."""
+        self._check()
+        cdef int fds[64]
+        given = list(events)
+        if len(given) > 64:
+            raise BarError(f"{self.target}: {len(given)} vectors are more than 64")
+        for k, event in enumerate(given):
+            fds[k] = event
+        rc = fab_bar_interrupts(self._bar, fds, len(given))
+        if rc == -errno.ENOTSUP:
+            raise BarError(f"{self.target}: no interrupts here: open the device as vfio:BDF")
+        if rc == -errno.ERANGE:
+            raise BarError(f"{self.target}: the device has fewer than {len(given)} MSI-X vectors")
+        if rc < 0:
+            _raise_bar(rc, f"{self.target}: interrupts")
+
     @property
     def gone(self) -> bool:
         """Whether the device was removed, or its node has left; asks it now."""

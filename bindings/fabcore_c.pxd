@@ -104,6 +104,7 @@ cdef extern from "fabcore.h" nogil:
     int fab_bar_flush(fab_bar *bar)
     uint64_t fab_bar_writes(const fab_bar *bar)
     int fab_bar_gone(fab_bar *bar)
+    int fab_bar_interrupts(fab_bar *bar, const int *events, size_t n)
 
     ctypedef struct fab_switch:
         pass
@@ -179,46 +180,96 @@ cdef extern from "fabcore.h" nogil:
                                            const uint8_t *entries, size_t phases)
     int fab_switch_function_table(fab_switch *sw, uint16_t pdfid, uint8_t *entries, size_t max)
 
-    enum: FAB_FIRMWARE_MAX
-    enum: FAB_FIRMWARE_KEEP
-    enum: FAB_FIRMWARE_FORCE
-    cdef struct fab_firmware_partition:
-        uint8_t kind
-        uint8_t index
-        uint8_t valid
+    enum: FAB_AT_FUNCTION
+    enum: FAB_MAX_VCS
+    enum: FAB_STACK_PORTS
+    enum: FAB_OWNER_NAME
+    enum: FAB_ACS_SOURCE_VALIDATION
+    enum: FAB_ACS_TRANSLATION_BLOCKING
+    enum: FAB_ACS_REQUEST_REDIRECT
+    enum: FAB_ACS_COMPLETION_REDIRECT
+    enum: FAB_ACS_UPSTREAM_FORWARDING
+    cdef struct fab_capability:
+        uint16_t id
+        uint16_t offset
+        uint8_t version
+        uint8_t extended
+    cdef struct fab_vc:
+        uint8_t id
+        uint8_t enabled
+        uint8_t tcs
+        uint8_t negotiating
+        uint16_t phases
+    cdef struct fab_link:
+        uint8_t max_lanes
+        uint8_t max_gen
+        uint8_t target_gen
+        uint8_t lanes
+        uint8_t gen
+        uint8_t up
+        uint8_t training
         uint8_t active
-        uint8_t running
-        uint8_t read_only
-        uint8_t is_signed
-        uint32_t version
-        uint32_t secure_version
-        uint32_t crc
-        uint32_t length
-        uint32_t start
-        uint32_t size
-        char text[16]
-        char name[17]
-    cdef struct fab_security:
-        uint8_t serial[64]
-        uint32_t serial_bytes
-        uint32_t key_version
-        uint32_t riot_version
-        uint32_t bl2_version
-        uint32_t main_version
-        uint32_t unlock_version
-        uint8_t secure_state
-        uint8_t attestation
-        uint8_t debug_mode
-        uint8_t keys
-        uint8_t key_hash[12][64]
-    ctypedef int (*fab_firmware_progress)(void *context, size_t done, size_t total) noexcept nogil
-    int fab_switch_firmware_partitions(fab_switch *sw, fab_firmware_partition *out, size_t max)
-    int fab_switch_boot_phase(fab_switch *sw)
-    int fab_switch_firmware_update(fab_switch *sw, const void *image, size_t bytes, uint32_t flags,
-                                   fab_firmware_progress progress, void *context, uint32_t *status)
-    const char *fab_firmware_text(uint32_t status)
-    int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds)
-    int fab_switch_security(fab_switch *sw, fab_security *out)
+        uint8_t disabled
+        uint8_t cfg_lanes
+        uint16_t ltssm
+    cdef struct fab_port_binding:
+        uint8_t phys
+        uint8_t partition
+        uint8_t logical
+        uint8_t bound
+        uint8_t state
+    cdef struct fab_switch_owner:
+        uint64_t pid
+        uint64_t since_ns
+        int64_t left_ns
+        uint32_t alive
+        uint32_t mine
+        uint64_t before_pid
+        char name[48]
+        char before[48]
+    int fab_switch_config_read(fab_switch *sw, uint32_t where, uint16_t addr, uint8_t bytes,
+                               uint32_t *value)
+    int fab_switch_config_write(fab_switch *sw, uint32_t where, uint16_t addr, uint8_t bytes,
+                                uint32_t value)
+    int fab_switch_capabilities(fab_switch *sw, uint32_t where, fab_capability *out, size_t max)
+    const char *fab_capability_name(uint16_t id, int extended)
+    int fab_switch_vcs(fab_switch *sw, uint32_t where, fab_vc *out, size_t max)
+    int fab_switch_vc_map(fab_switch *sw, uint32_t where, const fab_vc *wish, size_t n)
+    int fab_switch_vc_wait(fab_switch *sw, uint32_t where, uint64_t timeout_ns)
+    int64_t fab_switch_load_vc_table(fab_switch *sw, uint32_t where, const uint8_t *entries,
+                                     size_t phases)
+    int fab_switch_vc_table(fab_switch *sw, uint32_t where, uint8_t *entries, size_t max)
+    int64_t fab_switch_load_vc_port_table(fab_switch *sw, uint32_t where, uint8_t vc,
+                                          const uint8_t *entries, size_t phases)
+    int fab_switch_vc_port_table(fab_switch *sw, uint32_t where, uint8_t vc, uint8_t *entries,
+                                 size_t max)
+    int fab_switch_link(fab_switch *sw, uint8_t port, fab_link *out)
+    int fab_switch_link_wait(fab_switch *sw, uint8_t port, uint64_t timeout_ns)
+    int fab_switch_link_speed(fab_switch *sw, uint8_t port, uint8_t gen, uint64_t timeout_ns)
+    int fab_switch_link_disable(fab_switch *sw, uint8_t port, int disable)
+    int fab_switch_isolate(fab_switch *sw, uint32_t where)
+    int fab_switch_bifurcation(fab_switch *sw, uint8_t stack, uint8_t *widths)
+    int fab_switch_bifurcation_set(fab_switch *sw, uint8_t stack, const uint8_t *widths)
+    int fab_switch_port_bindings(fab_switch *sw, fab_port_binding *out, size_t max)
+    int fab_switch_port_bind(fab_switch *sw, uint8_t partition, uint8_t logical, uint8_t phys)
+    int fab_switch_port_unbind(fab_switch *sw, uint8_t partition, uint8_t logical)
+    int fab_switch_own(fab_switch *sw, const char *name, uint64_t lease_ns)
+    int fab_switch_disown(fab_switch *sw)
+    int fab_switch_renew(fab_switch *sw)
+    int fab_switch_owner_of "fab_switch_owner"(fab_switch *sw, fab_switch_owner *out)
+
+    ctypedef struct fab_change:
+        pass
+    cdef struct fab_change_report:
+        uint32_t steps
+        int32_t failed
+        int32_t error
+        int32_t rolled_back
+    int fab_change_open(size_t steps, fab_change **out)
+    void fab_change_close(fab_change *change)
+    int fab_change_begin(fab_change *change, fab_switch *const *switches, size_t n)
+    int fab_change_commit(fab_change *change, fab_change_report *report)
+    int fab_change_roll_back(fab_change *change, fab_change_report *report)
 
     enum: FAB_EVENTS
     enum: FAB_EVENT_ALL
@@ -358,96 +409,6 @@ cdef extern from "fabcore.h" nogil:
     const char *fab_firmware_text(uint32_t status)
     int fab_switch_firmware_toggle(fab_switch *sw, uint32_t kinds)
     int fab_switch_security(fab_switch *sw, fab_security *out)
-    enum: FAB_AT_FUNCTION
-    enum: FAB_MAX_VCS
-    enum: FAB_STACK_PORTS
-    enum: FAB_OWNER_NAME
-    enum: FAB_ACS_SOURCE_VALIDATION
-    enum: FAB_ACS_TRANSLATION_BLOCKING
-    enum: FAB_ACS_REQUEST_REDIRECT
-    enum: FAB_ACS_COMPLETION_REDIRECT
-    enum: FAB_ACS_UPSTREAM_FORWARDING
-    cdef struct fab_capability:
-        uint16_t id
-        uint16_t offset
-        uint8_t version
-        uint8_t extended
-    cdef struct fab_vc:
-        uint8_t id
-        uint8_t enabled
-        uint8_t tcs
-        uint8_t negotiating
-        uint16_t phases
-    cdef struct fab_link:
-        uint8_t max_lanes
-        uint8_t max_gen
-        uint8_t target_gen
-        uint8_t lanes
-        uint8_t gen
-        uint8_t up
-        uint8_t training
-        uint8_t active
-        uint8_t disabled
-        uint8_t cfg_lanes
-        uint16_t ltssm
-    cdef struct fab_port_binding:
-        uint8_t phys
-        uint8_t partition
-        uint8_t logical
-        uint8_t bound
-        uint8_t state
-    cdef struct fab_switch_owner:
-        uint64_t pid
-        uint64_t since_ns
-        int64_t left_ns
-        uint32_t alive
-        uint32_t mine
-        uint64_t before_pid
-        char name[48]
-        char before[48]
-    int fab_switch_config_read(fab_switch *sw, uint32_t where, uint16_t addr, uint8_t bytes,
-                               uint32_t *value)
-    int fab_switch_config_write(fab_switch *sw, uint32_t where, uint16_t addr, uint8_t bytes,
-                                uint32_t value)
-    int fab_switch_capabilities(fab_switch *sw, uint32_t where, fab_capability *out, size_t max)
-    const char *fab_capability_name(uint16_t id, int extended)
-    int fab_switch_vcs(fab_switch *sw, uint32_t where, fab_vc *out, size_t max)
-    int fab_switch_vc_map(fab_switch *sw, uint32_t where, const fab_vc *wish, size_t n)
-    int fab_switch_vc_wait(fab_switch *sw, uint32_t where, uint64_t timeout_ns)
-    int64_t fab_switch_load_vc_table(fab_switch *sw, uint32_t where, const uint8_t *entries,
-                                     size_t phases)
-    int fab_switch_vc_table(fab_switch *sw, uint32_t where, uint8_t *entries, size_t max)
-    int64_t fab_switch_load_vc_port_table(fab_switch *sw, uint32_t where, uint8_t vc,
-                                          const uint8_t *entries, size_t phases)
-    int fab_switch_vc_port_table(fab_switch *sw, uint32_t where, uint8_t vc, uint8_t *entries,
-                                 size_t max)
-    int fab_switch_link(fab_switch *sw, uint8_t port, fab_link *out)
-    int fab_switch_link_wait(fab_switch *sw, uint8_t port, uint64_t timeout_ns)
-    int fab_switch_link_speed(fab_switch *sw, uint8_t port, uint8_t gen, uint64_t timeout_ns)
-    int fab_switch_link_disable(fab_switch *sw, uint8_t port, int disable)
-    int fab_switch_isolate(fab_switch *sw, uint32_t where)
-    int fab_switch_bifurcation(fab_switch *sw, uint8_t stack, uint8_t *widths)
-    int fab_switch_bifurcation_set(fab_switch *sw, uint8_t stack, const uint8_t *widths)
-    int fab_switch_port_bindings(fab_switch *sw, fab_port_binding *out, size_t max)
-    int fab_switch_port_bind(fab_switch *sw, uint8_t partition, uint8_t logical, uint8_t phys)
-    int fab_switch_port_unbind(fab_switch *sw, uint8_t partition, uint8_t logical)
-    int fab_switch_own(fab_switch *sw, const char *name, uint64_t lease_ns)
-    int fab_switch_disown(fab_switch *sw)
-    int fab_switch_renew(fab_switch *sw)
-    int fab_switch_owner_of "fab_switch_owner"(fab_switch *sw, fab_switch_owner *out)
-
-    ctypedef struct fab_change:
-        pass
-    cdef struct fab_change_report:
-        uint32_t steps
-        int32_t failed
-        int32_t error
-        int32_t rolled_back
-    int fab_change_open(size_t steps, fab_change **out)
-    void fab_change_close(fab_change *change)
-    int fab_change_begin(fab_change *change, fab_switch *const *switches, size_t n)
-    int fab_change_commit(fab_change *change, fab_change_report *report)
-    int fab_change_roll_back(fab_change *change, fab_change_report *report)
 
     cdef struct fab_target:
         uint8_t kind
@@ -568,6 +529,14 @@ cdef extern from "fabcore.h" nogil:
         double throttle
     int fab_node_module_state(fab_node *node, unsigned module, fab_module_state *out)
 
+    cdef struct fab_vfio_user_options:
+        uint8_t multifunction
+        uint8_t no_dma
+    ctypedef struct fab_vfio_user:
+        pass
+    int fab_vfio_user_open(fab_node *node, size_t sw, const char *path,
+                           const fab_vfio_user_options *options, fab_vfio_user **out)
+    void fab_vfio_user_close(fab_vfio_user *server)
     enum: FAB_ETHERNET_ANYWHERE
     cdef struct fab_ethernet_counters_t "fab_ethernet_counters":
         uint64_t connections

@@ -6,6 +6,11 @@
 cdef class Switch(_SwitchBindings):
     """The driver of one switch over its Bar (kept alive). One thread at a time."""
 
+    @property
+    def firmware(self) -> Firmware:
+        """Its partitions, update, toggle, security."""
+        return Firmware(self)
+
     def identify(self) -> dict:
         """device_id, device_version, fw_version, generation, pax_id, lanes, product."""
         self._check()
@@ -132,11 +137,6 @@ cdef class Switch(_SwitchBindings):
         rc = fab_switch_port_control(self._sw, port, actions.index(action))
         if rc < 0:
             self._fail(rc, f"{action} of port {port}")
-
-    @property
-    def firmware(self) -> Firmware:
-        """Its partitions, update, toggle, security."""
-        return Firmware(self)
 
     @property
     def gfms(self) -> Gfms:

@@ -131,7 +131,10 @@ def test_version_and_bare_call() -> None:
         (["emulate", "--shm", "x", "--device-id", "PSX"], "0x5100"),
         (["emulate", "--shm", "x", "--device-id", "0x8532"], "0x8532 names no chip"),
         (["emulate", "--shm", "x", "--device-id", "0x5252"], "over the 52 lanes"),
-        (["emulate", "--shm", "x", "--vfio-user", "/tmp/x"], "--vfio-user"),
+        (
+            ["emulate", "--vfio-user", "/nowhere/socket"],
+            "--vfio-user socket /nowhere/socket: its folder",
+        ),
         (["emulate", "--shm", "x", "--topology", "/nowhere.toml"], "/nowhere.toml"),
         (["replay", "/nowhere.parquet"], "/nowhere.parquet"),
         (["replay", "/nowhere", "--policy", "fair"], "'fair'"),

@@ -142,7 +142,7 @@ static uint32_t extended(const struct space *s, uint16_t id) {
 static int reaches_peers(struct fab_node *node, unsigned pdfid) {
     const struct space *s = &node->modules[PDFID_MODULE(pdfid)].port->space;
     uint32_t acs = extended(s, 0x000D);
-    return acs && !(space_get(s, acs + ACS_CONTROL, 2) & ACS_REQUEST_REDIRECT);
+    return acs && !(space_get(s, acs + ACS_CTRL, 2) & ACS_REQUEST_REDIRECT);
 }
 
 /* Numbers as a host gives them that enumerates: buses from the upstream port's registers, the

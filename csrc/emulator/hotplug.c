@@ -10,7 +10,6 @@ static void show(struct node_port *port, uint32_t bits) {
     uint32_t state = space_get(&port->space, at, 2) & ~(uint32_t)SLTSTA_PRESENT;
     if (!port->link.absent) state |= SLTSTA_PRESENT;
     space_put(&port->space, at, 2, state | bits);
-    event_port(port, PFF_HOTPLUG);
 }
 
 /* Without power a module forgets everything. */
@@ -26,6 +25,7 @@ void hotplug_present(struct node_port *port, int present) {
     port->link.absent = !present;
     if (!present) port->link.dark = 0; /* another supply comes with the next module */
     show(port, SLTSTA_PRESENCE_CHANGED);
+    event_port(port, PFF_HOTPLUG);
     settle(port);
 }
 
@@ -33,6 +33,7 @@ void hotplug_supply(struct node_port *port, int good) {
     if (port->link.dark == !good) return;
     port->link.dark = !good;
     show(port, good ? 0 : SLTSTA_POWER_FAULT);
+    event_port(port, PFF_HOTPLUG);
     settle(port);
 }
 
@@ -43,6 +44,9 @@ void hotplug_control(struct node_port *port) {
     settle(port);
 }
 
+/* LINK_STATE tells it already; the slot's event only whoever has enabled it there. */
 void hotplug_link(struct node_port *port) {
     show(port, SLTSTA_LINK_CHANGED);
+    if (space_get(&port->space, PORT_PCIE + PCIE_SLTCTL, 2) & SLTCTL_LINK_ENABLE)
+        event_port(port, PFF_HOTPLUG);
 }

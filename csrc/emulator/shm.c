@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bar.h"
 #include "node.h"
 #include "observe/process.h"
 
@@ -48,13 +49,12 @@ static int examine(int dir, const char *name, int retire) {
         if (page == MAP_FAILED) {
             rc = -errno;
         } else {
-            int alive = fab_process_alive(page->owner_pid, page->owner_start, UINT64_MAX);
             if (fab_load_acquire(&page->magic) != FAB_PAGE_MAGIC)
                 rc = -EEXIST;
             else if (page->layout != FAB_LAYOUT)
                 rc = -EPROTO;
             else
-                rc = alive ? -EBUSY : 0;
+                rc = bar_page_alive(page) ? -EBUSY : 0;
             if (rc == 0 && retire) fab_store_release(&page->state, FAB_NODE_GONE);
             munmap(page, 4096);
         }
@@ -118,6 +118,8 @@ static int map_file(struct node_switch *sw, int dir) {
     /* the memory is taken now: a full /dev/shm shall fail here, not kill whoever touches it */
     int rc = fchmod(fd, 0600) < 0 || fstat(fd, &st) < 0 ? -errno
                                                         : -posix_fallocate(fd, 0, FAB_BAR_BYTES);
+    /* the rest is a hole: a PCI BAR, which the file may become for a guest, is a power of two */
+    if (!rc && ftruncate(fd, FAB_FILE_BYTES) < 0) rc = -errno;
     if (!rc) {
         void *p = mmap(NULL, FAB_BAR_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED)
@@ -169,6 +171,7 @@ static void init_page(struct node_switch *sw) {
     page->switch_count = node->config.switches;
     page->owner_pid = (uint64_t)node->pid;
     page->owner_start = fab_process_start((uint64_t)node->pid);
+    page->owner_place = fab_process_place();
     page->state = FAB_NODE_ALIVE;
     memset(page->module_ports, 0xFF, sizeof page->module_ports);
     for (uint32_t k = 0; k < sw->port_count; k++)

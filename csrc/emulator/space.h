@@ -92,6 +92,7 @@ enum {
     LNKSTA_ACTIVE = 1 << 13,
     LNKSTA_BANDWIDTH = 1 << 14,
     SLTCTL_POWER_OFF = 1 << 10,
+    SLTCTL_LINK_ENABLE = 1 << 12, /* events of the data link */
     SLTSTA_POWER_FAULT = 1 << 1,
     SLTSTA_PRESENCE_CHANGED = 1 << 3,
     SLTSTA_PRESENT = 1 << 6,

@@ -38,6 +38,9 @@ typedef struct fab_bar {
     uint64_t owner;     /* this process, as the queue's lock names it */
     uint64_t posted;    /* the queue's head after this bar's last write */
     uint64_t looked_ns; /* when the owner was last seen alive, CLOCK_MONOTONIC */
+    uint64_t pulse;     /* elsewhere: the node's steps when they last moved, and when that was */
+    uint64_t pulse_ns;
+    int elsewhere;      /* the node's pid means nothing here: a guest, a container */
     uint32_t reads;     /* through a queued bar */
     int queued;         /* writes travel through the page's queue */
     int combining;      /* stores gather in the core until a fence */
@@ -93,6 +96,11 @@ FAB_API uint64_t fab_bar_writes(const fab_bar *bar);
 /* 1 when the device was removed or the node is gone, asked of the config space or the page now;
  * 0 also where neither exists. Hardware stays gone: open it anew. */
 FAB_API int fab_bar_gone(fab_bar *bar);
+
+/* Routes the device's MSI-X vectors 0..n-1 to event descriptors, in place of those of the last
+ * call; n = 0 turns them off. The descriptors stay the caller's. Only through vfio: elsewhere
+ * -ENOTSUP; -ERANGE: the device has fewer vectors, which changes nothing. */
+FAB_API int fab_bar_interrupts(fab_bar *bar, const int *events, size_t n);
 
 /* Off the straight path; the functions below call these. */
 FAB_API int fab_bar_read_other(fab_bar *bar, uint64_t off, uint64_t *value, unsigned width);

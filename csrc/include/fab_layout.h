@@ -159,6 +159,7 @@ struct fab_request_header {
 #define FAB_GAS_BYTES 0x400000 /* the register image (GAS) */
 #define FAB_PAGE_BYTES 0x10000 /* the page behind it */
 #define FAB_BAR_BYTES (FAB_GAS_BYTES + FAB_PAGE_BYTES)
+#define FAB_FILE_BYTES (2 * FAB_GAS_BYTES)          /* of the file that other processes map */
 #define FAB_PAGE_MAGIC UINT64_C(0x3152414242414600) /* "\0FABBAR1" */
 #define FAB_QUEUE_SLOTS 1024
 #define FAB_MAX_FUNCTIONS 33 /* PF and 32 VFs */
@@ -200,10 +201,11 @@ struct fab_function_cell {
 FAB_STATIC_ASSERT(sizeof(struct fab_function_cell) == 128, "one writer per cache line");
 
 /* The page behind the image. Queue protocol: a client takes `lock` (CAS from 0 to its owner word,
- * stolen when that owner is dead), writes slot[head % SLOTS], stores head+1 with release, unlocks.
- * The node loads head with acquire, applies the writes to the image in order, then stores `acked`
- * with release; a client that sees acked (acquire) sees the image with its writes and all their
- * side effects. A client that dies with the lock has not moved head: its write never happened. */
+ * stolen when that owner is known to be dead), writes slot[head % SLOTS], stores head+1 with
+ * release, unlocks. The node loads head with acquire, applies the writes to the image in order,
+ * then stores `acked` with release; a client that sees acked (acquire) sees the image with its
+ * writes and all their side effects. A client that dies with the lock has not moved head: its write
+ * never happened. */
 struct fab_bar_page {
     /* constants, written by the node before `magic` (release) */
     uint64_t magic;
@@ -216,9 +218,10 @@ struct fab_bar_page {
     uint32_t state; /* FAB_NODE_*; the node stores GONE (release) when it leaves */
     uint32_t realtime;
     uint8_t module_ports[FAB_SWITCH_MODULES]; /* physical port of each cell block; 0xFF = none */
-    uint8_t pad0[FAB_LINE - 56];
+    uint64_t owner_place; /* kernel and pid namespace in which owner_pid counts; 0 = unknown */
+    uint8_t pad0[FAB_LINE - 64];
     /* clients */
-    uint64_t lock; /* 0, or pid << 32 | low 32 bits of the owner's start time */
+    uint64_t lock; /* 0, or its holder's word, which says where the holder's pid counts */
     uint64_t head; /* writes posted so far */
     uint8_t pad1[FAB_LINE - 16];
     /* node */

@@ -8,7 +8,8 @@
  * producer, on the same path fails with -EBUSY while the first lives. A writer of many and a client
  * of a request queue have a handle of their own. Readers never disturb a writer and can be lapped.
  *  - Owners are told by pid and start time: all users of a file see the same processes (one pid
- *    namespace), and a file on a network file system is not shared memory.
+ *    namespace; an emulated node's memory alone may also be opened from elsewhere), and a file on a
+ *    network file system is not shared memory.
  *  - Register writes are posted. A read through the same bar pushes them, as PCIe does.
  *  - Files are created with mode 0600: whoever can write the BAR programs the switch.
  *
@@ -22,8 +23,8 @@
 
 #include "fab_atomic.h"
 #include "fab_bar.h"
-#include "fab_events.h"
 #include "fab_control.h"
+#include "fab_events.h"
 #include "fab_index.h"
 #include "fab_inline.h"
 #include "fab_layout.h"
@@ -477,6 +478,20 @@ FAB_API int fab_node_fault_at(fab_node *node, uint64_t at_ns, size_t sw, int fau
 /* Time moved since creation: the virtual time, or in real time what the thread has moved. */
 FAB_API uint64_t fab_node_moved_ns(fab_node *node);
 
+/* A switch as a PCI device for a guest: serves it over vfio-user at a Unix socket, one client at a
+ * time, the next when that one leaves. BAR 0 is the register file, trapped; events interrupt by
+ * MSI-X vector 0, and MRPC completes by DMA with vector 1 if the guest asks for it (the client must
+ * share the guest's memory as a file). Close it before the node. A forked child closes its copy
+ * without harm. -ENOENT no such switch; -EALREADY it is served already; -EBUSY a live server holds
+ * the socket (a dead one's is replaced); -EEXIST something else is there. */
+struct fab_vfio_user_options {
+    uint8_t multifunction; /* the header says so: it is a function of an upstream port's device */
+    uint8_t no_dma;        /* MRPC by DMA is not offered */
+};
+typedef struct fab_vfio_user fab_vfio_user;
+FAB_API int fab_vfio_user_open(fab_node *node, size_t sw, const char *path,
+                               const struct fab_vfio_user_options *options, fab_vfio_user **out);
+FAB_API void fab_vfio_user_close(fab_vfio_user *server);
 /* The vendor's management protocol over TCP: switch k of the node on `address` + k (numeric IPv4),
  * port FAB_ETHERNET_PORT by that protocol, 0 = any free one. One thread serves all clients until
  * close, which comes before fab_node_close (a forked child's close leaves the parent's be). The

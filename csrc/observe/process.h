@@ -13,6 +13,10 @@ uint64_t fab_process_start(uint64_t pid);
  * where either start time is unknown (start 0, or hidden by /proc) the pid alone decides. */
 int fab_process_alive(uint64_t pid, uint64_t start, uint64_t mask);
 
+/* Where pids and start times mean what they mean here: this running kernel and pid namespace. 0:
+ * /proc does not say. */
+uint64_t fab_process_place(void);
+
 /* This process in one word, as locks name their holder: pid << 32 | low half of its start time. */
 uint64_t fab_process_word(void);
 int fab_process_word_alive(uint64_t word);

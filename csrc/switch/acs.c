@@ -28,7 +28,7 @@ static int isolate(fab_switch *sw, uint32_t where) {
     if (rc == 0 && offered == UINT16_MAX) rc = fab_space_gone(&space, 0);
     if (rc < 0) return rc;
     uint32_t mask = (want | NEVER) & offered;
-    rc = fab_space_set(&space, (uint32_t)at + ACS_CONTROL, 2, mask, want & offered);
+    rc = fab_space_set(&space, (uint32_t)at + ACS_CTRL, 2, mask, want & offered);
     return rc < 0 ? rc : (int)(want & ~offered);
 }
 

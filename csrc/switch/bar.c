@@ -15,7 +15,6 @@
 
 #include "bar.h"
 #include "now.h"
-#include "observe/process.h"
 #include "regs.h"
 
 enum {
@@ -48,20 +47,15 @@ static fab_bar *make(void) {
     return bar;
 }
 
-static void name_owner(fab_bar *bar) {
-    bar->owner = fab_process_word();
-}
-
 /* Takes a mapping for what it is: a node's image with its queue, or registers. */
 static int settle_kind(fab_bar *bar) {
     bar->page = find_page(bar->base, bar->bytes);
-    int rc = bar->page ? bar_check_page(bar->page) : 0;
+    int rc = bar->page ? bar_owner_meet(bar) : 0;
     if (rc) return rc;
     if (bar->page) {
         bar->queued = 1;
         bar->bytes = FAB_GAS_BYTES;
         bar->posted = fab_load_acquire(&bar->page->acked);
-        name_owner(bar);
         return 0;
     }
     bar->store_below = bar->bytes & ~UINT64_C(7);
@@ -148,17 +142,13 @@ static int lose(fab_bar *bar) {
     return -ENODEV;
 }
 
-static int owner_lives(const fab_bar *bar) {
-    return fab_process_alive(bar->page->owner_pid, bar->page->owner_start, UINT64_MAX);
-}
-
 int fab_bar_confirm(fab_bar *bar) {
     return bar->page || bar_config_answers(bar) ? 0 : lose(bar);
 }
 
 int fab_bar_gone(fab_bar *bar) {
     if (bar_lost(bar)) return 1;
-    if (bar->queued) return owner_lives(bar) ? 0 : lose(bar) != 0;
+    if (bar->queued) return bar_owner_lives(bar) ? 0 : lose(bar) != 0;
     return fab_bar_confirm(bar) != 0;
 }
 
@@ -168,7 +158,7 @@ static int look_after_owner(fab_bar *bar) {
     uint64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
     if (now - bar->looked_ns < LOOK_NS) return 0;
     bar->looked_ns = now;
-    return owner_lives(bar) ? 0 : lose(bar);
+    return bar_owner_lives(bar) ? 0 : lose(bar);
 }
 
 int bar_ready(fab_bar *bar) {

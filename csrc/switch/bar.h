@@ -32,8 +32,15 @@ int bar_config_decode(struct fab_bar *bar); /* turns it on: 0 or -errno */
 int bar_post(struct fab_bar *bar, const struct fab_posted_write *writes, size_t n);
 /* Waits until this bar's own posted writes have taken effect. */
 int bar_settle(struct fab_bar *bar);
-/* 0, -EPROTO, -EOWNERDEAD: whether the page can be used. */
-int bar_check_page(const struct fab_bar_page *page);
+
+/* Whether the node behind a page lives; from another pid namespace this may take seconds to deny.
+ * bar_owner.c */
+int bar_page_alive(const struct fab_bar_page *page);
+/* Names this process to the page of the bar: 0, -EPROTO, -EOWNERDEAD. */
+int bar_owner_meet(struct fab_bar *bar);
+int bar_owner_lives(struct fab_bar *bar);
+/* Whether the holder of the queue's lock lives; -1: it is elsewhere, nobody here can tell. */
+int bar_holder_lives(const struct fab_bar *bar, uint64_t word);
 
 /* What is known without asking anybody: removed, or the node has left. bar.c */
 int bar_lost(const struct fab_bar *bar);

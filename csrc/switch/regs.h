@@ -190,7 +190,7 @@ enum {
     EXT_CAP_SRIOV = 0x0010,
     CAP_PCIE = 0x10
 };
-enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CONTROL = 0x06 }; /* both u16 */
+enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CTRL = 0x06 }; /* both u16 */
 /* PCI Express capability */
 enum {
     PCIE_FLAGS = 0x02, /* u16, [7:4] port type */

@@ -71,7 +71,8 @@ class ResourceNode(Workload):
         """A node by its BARs: one target or a list, one per switch; "shm:NAME" opens all switches.
 
         owner: the name under which this process owns the switches; OwnerError when another
-        controller does. None: does not ask, for who only looks.
+        controller does. None: does not ask; then no other process may be sending firmware
+        commands, for a switch has one mailbox.
         """
         from fabcore._core import Bar
 

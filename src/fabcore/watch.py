@@ -79,7 +79,6 @@ class Watch:
             self._down.discard(where)
             self._events.emit("port_up", now_ns, switch=k, port=info["port"])
             self._forgot.add(where)
-            self._isolate(where, now_ns)
         changed = False
         for link in links:
             limit = min(rate, float(node.topology.capacity[link]))
@@ -103,18 +102,6 @@ class Watch:
                 node.chassis.restore(port.index, own)
                 self._forgot.discard(where)
         self._forgot &= {(port.switch, port.port) for port in node.topology.module_ports}
-
-    def _isolate(self, where: tuple[int, int], now_ns: int) -> None:
-        """A module whose link was away may have been reset: what is bound there is covered anew."""
-        isolation, pdfids = self._node.chassis.isolation, self._node.chassis.pdfids
-        isolation.forget(where[0])
-        for vm in self._node.vms.all():
-            f = vm.function
-            if (f.switch, f.port) == where:
-                try:
-                    isolation.cover(f.switch, f.port, pdfids.of(f.module, 0), f.pdfid)
-                except FabricError as error:
-                    self._events.emit("not_isolated", now_ns, vm=vm.name, error=str(error))
 
     def _reseat(self, now_ns: int) -> None:
         """Moves every VM whose path is cut to a module that still reaches its host, or says so."""

@@ -18,7 +18,7 @@ from fabcore.vms import LAST_GENERATION, SLOT_BITS, VMs
 from fabcore.vms_check import check_rate
 
 if TYPE_CHECKING:
-    from fabcore._core import Ethernet
+    from fabcore._core import Ethernet, VfioUser
     from fabcore.switch import Chassis
     from fabcore.topology import Topology
 
@@ -132,6 +132,17 @@ class Workload:
     def set_step(self, seconds: float) -> None:
         """The longest step in which traffic is moved; 1 ms unless set."""
         self._here("set_step").set_step(seconds)
+
+    def serve_vfio_user(
+        self, path: str | os.PathLike[str], switch: int = 0, *,
+        multifunction: bool = False, dma: bool = True,
+    ) -> VfioUser:  # fmt: skip
+        """Serves a switch at a Unix socket as a guest's PCI device, until what is returned is
+        closed or dropped. multifunction: its header says so. dma: MRPC by DMA is offered."""
+        from fabcore._core import VfioUser
+
+        emulator = self._here("serve_vfio_user")
+        return VfioUser(emulator, switch, path, multifunction=multifunction, dma=dma)
 
     def fault(self, switch: int, kind: str, port: int = 0, count: int | None = None) -> None:
         """Makes something fail; the kinds and what `count` means for each: docs/faults.md."""

@@ -21,7 +21,7 @@ static void build_port(struct control *c, unsigned pff) {
     ext(config, AT_AER, 0x0001, AT_ACS);
     ext(config, AT_ACS, EXT_CAP_ACS, AT_VC);
     put(config + AT_ACS + ACS_CAP, 2, pff == 2 ? 0x1C : 0x7F);
-    put(config + AT_ACS + ACS_CONTROL, 2, pff == 2 ? 0 : 0x60); /* egress control, translated */
+    put(config + AT_ACS + ACS_CTRL, 2, pff == 2 ? 0 : 0x60); /* egress control, translated */
     ext(config, AT_VC, EXT_CAP_VC, 0);
     put(vc + VC_CAP1, 4, (VCS - 1) | (VCS - 1) << 4 | 3u << 10);
     put(vc + VC_CAP2, 4, 0xFu | 4u << 24);
@@ -35,7 +35,7 @@ static void build_masks(struct control *c) {
     uint8_t *m = c->port_masks;
     put(m + AT_PCIE + PCIE_LINK_CONTROL, 2, LINK_DISABLE | 0x43);
     put(m + AT_PCIE + PCIE_LINK_CONTROL2, 2, 0xF);
-    put(m + AT_ACS + ACS_CONTROL, 2, 0x7F);
+    put(m + AT_ACS + ACS_CTRL, 2, 0x7F);
     put(m + AT_VC + VC_CONTROL, 2, 7u << VC_ARBITRATION_SHIFT);
     for (unsigned n = 0; n < VCS; n++)
         put(m + AT_VC + VC0_CONTROL + VC_STRIDE * n, 4,
@@ -43,7 +43,7 @@ static void build_masks(struct control *c) {
     memset(m + AT_VC + 0x40, 0xFF, 0x40 + VCS * PHASES);
     for (unsigned f = 0; f < FUNCTIONS; f++) {
         put(c->function_masks[f] + AT_ARI + ARI_CONTROL, 2, 0x73);
-        put(c->function_masks[f] + AT_ACS + ACS_CONTROL, 2, 0x0C);
+        put(c->function_masks[f] + AT_ACS + ACS_CTRL, 2, 0x0C);
     }
     put(c->function_masks[0] + AT_MFVC + VC0_CONTROL, 4, 7u << VC_SELECT_SHIFT);
     memset(c->function_masks[0] + AT_MFVC + 0x20, 0xFF, 16);

@@ -99,11 +99,11 @@ static void config_space_is_read_and_written_in_its_widths(void) {
     CHECK_EQ(value, 0x52);
     CHECK_EQ(fab_switch_config_read(sw, VF, 2, 2, &value), 0);
     CHECK_EQ(value, 0xFAB0);
-    CHECK_EQ(fab_switch_config_write(sw, 0, AT_ACS + ACS_CONTROL, 1, 0x15), 0);
-    CHECK_EQ(fab_switch_config_read(sw, 0, AT_ACS + ACS_CONTROL, 2, &value), 0);
+    CHECK_EQ(fab_switch_config_write(sw, 0, AT_ACS + ACS_CTRL, 1, 0x15), 0);
+    CHECK_EQ(fab_switch_config_read(sw, 0, AT_ACS + ACS_CTRL, 2, &value), 0);
     CHECK_EQ(value, 0x15);
-    CHECK_EQ(fab_switch_config_write(sw, VF, AT_ACS + ACS_CONTROL, 2, 0xFFFF), 0);
-    CHECK_EQ(fab_switch_config_read(sw, VF, AT_ACS + ACS_CONTROL, 2, &value), 0);
+    CHECK_EQ(fab_switch_config_write(sw, VF, AT_ACS + ACS_CTRL, 2, 0xFFFF), 0);
+    CHECK_EQ(fab_switch_config_read(sw, VF, AT_ACS + ACS_CTRL, 2, &value), 0);
     CHECK_EQ(value, 0x0C);
     static const struct {
         uint32_t where;
@@ -130,21 +130,21 @@ static void isolation_is_set_and_what_is_missing_named(void) {
     struct control *c = control_create(0x5200);
     fab_switch *sw = opened(c);
     CHECK_EQ(fab_switch_isolate(sw, 0), 0);
-    CHECK_EQ(get(port_config(c, 0) + AT_ACS + ACS_CONTROL, 2), 0x1F); /* and the others are off */
+    CHECK_EQ(get(port_config(c, 0) + AT_ACS + ACS_CTRL, 2), 0x1F); /* and the others are off */
     uint64_t writes = c->writes;
     CHECK_EQ(fab_switch_isolate(sw, 0), 0);
     CHECK_EQ(c->writes, writes);
     CHECK_EQ(fab_switch_isolate(sw, 32), FAB_ACS_SOURCE_VALIDATION | FAB_ACS_TRANSLATION_BLOCKING);
-    CHECK_EQ(get(port_config(c, 2) + AT_ACS + ACS_CONTROL, 2), 0x1C);
+    CHECK_EQ(get(port_config(c, 2) + AT_ACS + ACS_CTRL, 2), 0x1C);
     CHECK_EQ(fab_switch_isolate(sw, VF), 0);
-    CHECK_EQ(get(c->now.functions[1] + AT_ACS + ACS_CONTROL, 2), 0x0C);
+    CHECK_EQ(get(c->now.functions[1] + AT_ACS + ACS_CTRL, 2), 0x0C);
     ext(c->now.functions[0], AT_AER, 0x0001, AT_ARI); /* without the capability */
     CHECK_EQ(fab_switch_isolate(sw, PF), FAB_ACS_REQUEST_REDIRECT | FAB_ACS_COMPLETION_REDIRECT);
     CHECK_EQ(fab_switch_isolate(sw, 5), -ENOENT);
-    c->port_masks[AT_ACS + ACS_CONTROL] = 0x0F; /* offered, but one of them does not take */
-    put(port_config(c, 1) + AT_ACS + ACS_CONTROL, 2, 0);
+    c->port_masks[AT_ACS + ACS_CTRL] = 0x0F; /* offered, but one of them does not take */
+    put(port_config(c, 1) + AT_ACS + ACS_CTRL, 2, 0);
     CHECK_EQ(fab_switch_isolate(sw, 16), -EIO);
-    CHECK_EQ(get(port_config(c, 1) + AT_ACS + ACS_CONTROL, 2), 0);
+    CHECK_EQ(get(port_config(c, 1) + AT_ACS + ACS_CTRL, 2), 0);
     closed(c, sw);
 }
 

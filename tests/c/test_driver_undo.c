@@ -245,7 +245,7 @@ static void a_way_back_that_fails_is_told(void) {
     CHECK_EQ(fab_change_begin(change, &sw, 1), 0);
     CHECK_EQ(isolate_port(sw), 0);
     CHECK_EQ(bifurcate(sw), 0);
-    c->port_masks[AT_ACS + ACS_CONTROL] = 0; /* from now on it sticks */
+    c->port_masks[AT_ACS + ACS_CTRL] = 0; /* from now on it sticks */
     CHECK_EQ(fab_change_roll_back(change, &report), -EIO);
     CHECK_EQ(report.rolled_back, -1);
     CHECK_EQ(c->now.bifurcation[0], 8);

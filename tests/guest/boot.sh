@@ -3,6 +3,7 @@
 # file system, read-only below a RAM overlay, and runs SCRIPT there with $PYTHON. The console is
 # stdout; the script's status is the line "VERDICT <n>" on it (QEMU's own says nothing), 99 when
 # the guest did not come up. QMP listens on SCRATCH/qmp. Needs the packages named in .ci/packages.
+# $QEMU is another QEMU than the system's, $KERNEL_OPTIONS go to the guest's kernel.
 set -euo pipefail
 scratch=$1 script=$2
 shift 2
@@ -48,11 +49,11 @@ chmod +x "$root/init"
 
 # The IOMMU must stand before the devices that it translates for. A busy host's timer ticks late, which
 # the kernel's check at boot takes for a broken one.
-exec qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 \
+exec "${QEMU:-qemu-system-x86_64}" -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 \
   -nodefaults -no-user-config -display none -serial stdio -no-reboot \
   -kernel "$kernel" -initrd "$scratch/initramfs" \
   -append "console=ttyS0 quiet panic=-1 no_timer_check intel_iommu=on \
-guest_python=$PYTHON guest_script=$script" \
+guest_python=$PYTHON guest_script=$script ${KERNEL_OPTIONS:-}" \
   -qmp "unix:$scratch/qmp,server=on,wait=off" \
   -device intel-iommu,intremap=on,caching-mode=on \
   -fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \

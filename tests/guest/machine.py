@@ -57,6 +57,17 @@ def ask_host(*words: str) -> None:
     print("HOST", *words, flush=True)
 
 
+def option(name: str) -> str:
+    """What the kernel's command line says for guest_NAME."""
+    words = Path("/proc/cmdline").read_text().split()
+    return next(w.partition("=")[2] for w in words if w.startswith(f"guest_{name}="))
+
+
+def measured(what: str, value: float) -> None:
+    """Reports a figure: nothing is asserted of it."""
+    print("MEASURED", what, f"{value:.1f}", flush=True)
+
+
 def power_off(folder: Path) -> None:
     """Takes the power from a device's slot behind the kernel's back, as pulling it does."""
     setpci(folder.resolve().parent.name, POWER_OFF)

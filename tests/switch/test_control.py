@@ -69,7 +69,7 @@ def test_a_binding_is_isolated_from_its_peers(node: fabcore.ResourceNode) -> Non
             assert switch.config_read(acs["offset"] + 6, 2, pdfid=pdfid) == 0x0C
         assert node.chassis.isolation.missing == {}
         writes = switch.bar.writes
-        node.chassis.isolation.cover(vm.switch, vm.port, 0, vm.pdfid)
+        node.chassis.isolation.cover(vm.switch, vm.port, node.chassis.pdfids.of(0, 0), vm.pdfid)
         assert switch.bar.writes == writes  # once is enough
     (host,) = (p for p in node.topology.host_ports if (p.switch, p.index) == (0, 0))
     lacks = switch.isolate(port=host.port)  # an upstream port has no use for most of it
@@ -155,6 +155,7 @@ def test_links_and_channels_are_read_back(node: fabcore.ResourceNode) -> None:
     with pytest.raises(fabcore.FabricError, match=r"training of port 0.*never completed"):
         switch.wait_link(0, 0.01)
     switch.disable_link(0, False)
+    node.advance(0.5)  # training takes the node's time
     switch.wait_link(0, 1.0)
     with pytest.raises(fabcore.FabricError, match="no speed of generation 6"):
         switch.set_link_speed(0, 6)

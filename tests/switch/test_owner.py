@@ -47,8 +47,8 @@ def test_the_second_controller_is_refused_and_told_who_the_first_is(shared: str)
             fabcore.ResourceNode.open(shared)
         assert (refused.value.pid, refused.value.name) == (first.pid, "fabcore run")
         assert abs(refused.value.since_ns / 1e9 - time.time()) < 60
-        with fabcore.ResourceNode.open(shared, owner=None) as looker:  # looking is free
-            assert looker.chassis.switches[0].owner()["pid"] == first.pid
+        with fabcore.Bar.open(f"{shared}/0") as bar:  # reading registers is free
+            assert fabcore.Switch(bar).owner()["pid"] == first.pid
         first.kill()
         first.wait()
     with fabcore.ResourceNode.open(shared) as node, fabcore.Controller(node) as ctl:

@@ -154,7 +154,13 @@ def emulate(
         ),
     ] = False,
     vfio_user: Annotated[
-        str | None, typer.Option(metavar="SOCKET", help="A guest's PCI device; not available yet.")
+        str | None,
+        typer.Option(
+            metavar="SOCKET",
+            help="Be a guest's PCI device over vfio-user (QEMU 10.1 or newer): switch 0 at the "
+            "Unix socket SOCKET, switch k at SOCKET.k. For MRPC by DMA the guest's memory must be "
+            "shared (memory-backend-memfd,share=on).",
+        ),
     ] = None,
     faults: Annotated[
         Path | None,
@@ -179,6 +185,7 @@ def emulate(
       fabcore emulate --listen 127.0.0.1    switches at 127.0.0.1 to 127.0.0.4
       switchtec info 127.0.0.1:0            ... as the vendor's tool sees one
       fabcore emulate --listen 127.0.1.1 --device-id 0x5100 --shm psx
+      fabcore emulate --vfio-user /run/switch
       fabcore emulate --print-topology > node.toml
       fabcore emulate --topology node.toml --shm demo
       fabcore emulate --shm demo --faults bad-day.toml

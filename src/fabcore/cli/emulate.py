@@ -80,6 +80,8 @@ def _open(
     names = [] if ways.shm is None else [f"shm:{ways.shm}"]
     if ways.listen is not None:
         names += _listen(node, ways.listen, ways.listen_any, opened)
+    if ways.vfio_user is not None:
+        names += _serve_guests(node, ways.vfio_user, opened)
     return names
 
 
@@ -96,6 +98,21 @@ def _listen(node: Any, address: str, anywhere: bool, opened: contextlib.ExitStac
             "neither authentication nor encryption: whoever connects programs the switches"
         )
     return [f"tcp:{host}:{port}" for host, port in server.addresses]
+
+
+def _serve_guests(node: Any, socket: str, opened: contextlib.ExitStack) -> list[str]:
+    """Switch 0 at the socket's path, switch k at the path with .k behind it."""
+    from fabcore._core import VfioUser
+
+    names = []
+    for k in range(node.switches):
+        path = f"{socket}.{k}" if k else socket
+        try:
+            opened.enter_context(VfioUser(node, k, path))
+        except FabricError as error:
+            raise FabricError(f"--vfio-user {error}") from None
+        names.append(f"vfio-user:{path}")
+    return names
 
 
 def _of_chips(topology: Topology, device_id: str) -> Topology:
@@ -116,10 +133,10 @@ def _print(topology: Topology, json: bool) -> None:
 
 def _check(ways: Ways) -> None:
     """Refuses what can be refused before anything is made."""
-    if ways.vfio_user is not None:
-        raise FabricError("--vfio-user is not available yet: use --shm NAME or --listen ADDR")
-    if ways.shm is None and ways.listen is None:
-        raise FabricError("nobody could reach the node: use --shm NAME or --listen 127.0.0.1")
+    if ways.shm is None and ways.listen is None and ways.vfio_user is None:
+        raise FabricError(
+            "nobody could reach the node: use --shm NAME, --listen 127.0.0.1 or --vfio-user SOCKET"
+        )
     if ways.listen_any and ways.listen is None:
         raise FabricError("--listen-any needs --listen ADDR")
     if ways.shm is not None:

@@ -226,8 +226,12 @@ class Chassis:
     def restore(self, module: int, functions: dict[int, Function]) -> None:
         """Tells a module that has been reset what it was told before; functions: its own by slot.
 
-        Groups at once, tables and shapers with the next `program`.
+        Groups and access control at once, tables and shapers with the next `program`.
         """
+        port = self.topology.module_ports[module]
+        self.isolation.forget(port.switch)
+        for f in functions.values():
+            self.isolation.cover(f.switch, f.port, self.pdfids.of(module, 0), f.pdfid)
         if self.arbitration[module] == "mfvc":
             for f in functions.values():
                 self.switches[f.switch].function_group(f.pdfid, f.group)

@@ -47,11 +47,11 @@ class Isolation:
         self._done: set[Place] = set()
         self.missing: dict[Place, tuple[str, ...]] = {}  # protections that a place does not offer
 
-    def cover(self, switch: int, port: int, *pdfids: int) -> None:
-        """A module's port, and functions behind it: its PF and the one that is about to be bound."""
+    def cover(self, switch: int, port: int, physical: int, function: int) -> None:
+        """A module's port, its PF and the function that is bound, both by pdfid."""
         self._set((switch, "port", port))
-        for fid in pdfids:
-            self._set((switch, "function", fid))
+        self._set((switch, "function", physical))
+        self._set((switch, "function", function))
 
     def _set(self, place: Place) -> None:
         if place in self._done:
