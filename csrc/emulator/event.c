@@ -41,6 +41,7 @@ static int occur(struct node_switch *sw, uint32_t header, uint32_t summary, unsi
 }
 
 void event_port(struct node_port *port, unsigned k) {
+    if (port->partition == PARTITION_NONE) return; /* no bridge that it could be an event of */
     if (port->ones_until_ns) { /* nothing can be seen there now */
         port->ones_events |= UINT32_C(1) << k;
         return;
@@ -49,6 +50,18 @@ void event_port(struct node_port *port, unsigned k) {
     uint32_t header = base + PFF_EVENT_HEADERS + HEADER_STRIDE * k;
     if (occur(port->sw, header, base + PFF_EVENT_SUMMARY, k) == EVENT_TELLS)
         event_raise(port->sw, VECTOR_EVENT);
+    sum_up(port->sw);
+}
+
+/* Through the space's words, which stand aside while the window reads as ones. */
+void event_leave(struct node_port *port) {
+    port->ones_events = 0;
+    space_put(&port->space, PFF_EVENT_SUMMARY, 4, 0);
+    for (unsigned k = 0; k < PFF_EVENTS; k++) {
+        uint32_t at = PFF_EVENT_HEADERS + HEADER_STRIDE * k;
+        uint32_t happened = EVENT_OCCURRED | EVENT_COUNT_MASK;
+        space_put(&port->space, at, 4, space_get(&port->space, at, 4) & ~happened);
+    }
     sum_up(port->sw);
 }
 

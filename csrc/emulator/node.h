@@ -284,7 +284,11 @@ uint32_t gas_get(const struct node_switch *sw, uint32_t at);
 int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
 
 /* ---- event.c ---- */
+/* modelled: events are of the bridge that a partition has; a port that is bound to none marks none,
+ * and what it had marked goes when it is unbound. The vendor's client looks a port up in the
+ * partitions and gives up on all events at one that it does not find. */
 void event_port(struct node_port *port, unsigned k);
+void event_leave(struct node_port *port); /* it has just been unbound; enables stay */
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
 void event_global(struct node_switch *sw, unsigned k);
 /* What became of an event: FAB_FAULT_EVENT_LOST took it or the chip has none such, its interrupt is
