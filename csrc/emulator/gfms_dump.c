@@ -28,10 +28,8 @@ static uint32_t dump_fabric(struct node_switch *sw, uint8_t *out) {
     gfms_section(sw, out, GFMS_FABRIC, FABRIC_BYTES);
     for (unsigned k = 0; k < FAB_MAX_SWITCHES; k++) {
         uint8_t *entry = out + SECTION_HEAD + 12 + 4 * k;
-        int there = k < sw->node->config.switches && !sw->node->switches[k].gone;
-        int reached = there && (k == sw->index || sw->node->config.route[sw->index][k] != 0xFF);
         entry[0] = (uint8_t)k;
-        entry[1] = reached ? REACH_UNICAST : REACH_NONE;
+        entry[1] = fabric_reaches(sw, k) ? REACH_UNICAST : REACH_NONE;
     }
     return 0;
 }
@@ -39,7 +37,7 @@ static uint32_t dump_fabric(struct node_switch *sw, uint8_t *out) {
 static uint32_t dump_fabric_port(struct node_switch *sw, unsigned id, uint8_t *out) {
     const struct node_port *port = id < NODE_PORT_IDS ? sw->by_id[id] : NULL;
     if (!port || port->cfg.kind != FAB_PORT_FABRIC) return MRPC_ERR_PORT;
-    const struct node_port *peer = port->peer && !port->peer->sw->gone ? port->peer : NULL;
+    const struct node_port *peer = port->up ? port->peer : NULL; /* it is known by the link */
     uint8_t *body = out + SECTION_HEAD;
     gfms_section(sw, out, GFMS_FAB_PORT, FABRIC_PORT_BYTES);
     body[0] = (uint8_t)id;
