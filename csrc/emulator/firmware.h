@@ -3,8 +3,8 @@
  * An image's bytes are received and checked as they come; what stays of one is its metadata, whose
  * CRC was found right. Guarded by the node's lock, as all of it.
  */
-#ifndef FAB_FIRMWARE_H
-#define FAB_FIRMWARE_H
+#ifndef FAB_EMULATOR_FIRMWARE_H
+#define FAB_EMULATOR_FIRMWARE_H
 
 #include "regs_firmware.h"
 

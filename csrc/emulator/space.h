@@ -2,8 +2,8 @@
  *
  * Offsets and bits are the PCI Express Base Specification's (6.0 for 64 GT/s and DOE).
  */
-#ifndef FAB_SPACE_H
-#define FAB_SPACE_H
+#ifndef FAB_EMULATOR_SPACE_H
+#define FAB_EMULATOR_SPACE_H
 
 #include <stdint.h>
 
