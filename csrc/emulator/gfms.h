@@ -47,21 +47,8 @@ uint32_t gfms_hvd_detail(struct node_switch *sw, const struct node_port *host, u
 uint32_t gfms_endpoints(struct node_switch *sw, struct node_port *port, uint8_t *out);
 
 /* ---- gfms_events.c: what happened in the fabric, told to every PAX of the node ---- */
-enum {
-    GFMS_EVENT_HOST_UP = 0, /* and down: +1 */
-    GFMS_EVENT_DEVICE_ADDED = 2,
-    GFMS_EVENT_DEVICE_REMOVED = 3,
-    GFMS_EVENT_FABRIC_UP = 4, /* and down: +1 */
-    GFMS_EVENT_BOUND = 6,
-    GFMS_EVENT_UNBOUND = 7,
-    GFMS_EVENT_DATABASE = 8,
-    GFMS_EVENT_HVD_ENABLED = 9, /* and disabled: +1 */
-    GFMS_EVENT_EP_PORT_REMOVED = 11,
-    GFMS_EVENT_EP_PORT_ADDED = 12,
-    GFMS_EVENT_AER = 13
-};
 enum { GFMS_AER_LOGGED = 1, GFMS_AER_DPC = 2, GFMS_AER_CORRECTABLE = 4 };
-/* At most 32 bytes of data, as the code demands; it happened at `sw`. */
+/* code: FAB_GFMS_*; at most 32 bytes of data, as it demands; it happened at `sw`. */
 void gfms_event(struct node_switch *sw, unsigned code, const void *data, unsigned bytes);
 void gfms_link(struct node_port *port); /* its `up` has just changed: host, device or fabric link */
 void gfms_port(struct node_port *port, int enabled); /* HVD or EP port enabled, disabled */

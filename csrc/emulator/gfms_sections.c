@@ -4,7 +4,6 @@
 #include "node.h"
 
 enum {
-    SECTION_HEAD = 12,
     PAX_BYTES = 80,
     HVD_HEAD = 8,
     HVD_ENTRIES = HVD_LOGICAL * HVD_SLOTS,
@@ -119,7 +118,7 @@ static uint32_t hvd(const struct node_port *host, uint8_t *out) {
 }
 
 uint32_t gfms_hvd(struct node_switch *sw, const struct node_port *host, uint8_t *out) {
-    uint32_t bytes = SECTION_HEAD;
+    uint32_t bytes = GFMS_SECTION_HEAD;
     unsigned n = 0;
     for (uint32_t k = 0; k < sw->port_count; k++) {
         const struct node_port *port = sw->by_pff[k];
@@ -180,7 +179,7 @@ static uint8_t *detail_peers(uint8_t *out, uint64_t peers) {
 }
 
 uint32_t gfms_hvd_detail(struct node_switch *sw, const struct node_port *host, uint8_t *out) {
-    uint8_t *at = out + SECTION_HEAD;
+    uint8_t *at = out + GFMS_SECTION_HEAD;
     unsigned bus = space_get(&host->space, BUS_NUMBERS, 1);
     unsigned veps = partition_port(sw, host->partition, LOGICAL_VEP) ? 1 : 0;
     uint64_t peers = 0;

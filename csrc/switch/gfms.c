@@ -6,11 +6,6 @@
 #include "driver.h"
 
 enum {
-    STEP_START = 1,
-    STEP_GET = 2,
-    STEP_FINISH = 3,
-    PIECE_HEAD = 12,
-    SECTION_HEAD = 12,
     PAX_BYTES = 80,
     HOST_HEAD = 8,
     HOST_SLOTS = 8, /* functions of a logical port */
@@ -47,19 +42,19 @@ struct stream {
 static int step(fab_switch *sw, uint32_t what, uint32_t offset_dw, void *out, size_t bytes) {
     uint8_t in[12] = {GFMS_PAX_ALL, 0, 0, 0, (uint8_t)what};
     for (unsigned k = 0; k < 4; k++) in[8 + k] = (uint8_t)(offset_dw >> (8 * k));
-    return fab_switch_command(sw, MRPC_GFMS_DUMP, in, what == STEP_GET ? 12 : 8, out, bytes);
+    return fab_switch_command(sw, MRPC_GFMS_DUMP, in, what == GFMS_GET ? 12 : 8, out, bytes);
 }
 
 static int fetch(struct stream *s) {
     uint32_t offset = s->fetched / 4;
-    int rc = step(s->sw, STEP_GET, offset, s->piece, sizeof s->piece);
+    int rc = step(s->sw, GFMS_GET, offset, s->piece, sizeof s->piece);
     if (rc < 0) return rc;
     uint32_t bytes = get32(s->piece + 4);
-    if (get32(s->piece) != offset || bytes > GAS_MRPC_BYTES / 4 || bytes <= PIECE_HEAD / 4)
+    if (get32(s->piece) != offset || bytes > GAS_MRPC_BYTES / 4 || bytes <= GFMS_PIECE_HEAD / 4)
         return fab_switch_gone(s->sw, -EPROTO);
-    s->at = PIECE_HEAD;
+    s->at = GFMS_PIECE_HEAD;
     s->have = 4 * bytes;
-    s->fetched += 4 * bytes - PIECE_HEAD;
+    s->fetched += 4 * bytes - GFMS_PIECE_HEAD;
     return 0;
 }
 
@@ -181,13 +176,13 @@ typedef int (*reader)(struct stream *, struct catalogue *, uint32_t *);
 
 static int read_section(struct stream *s, struct catalogue *c, unsigned kind, reader record,
                         uint32_t *room) {
-    uint8_t head[SECTION_HEAD];
+    uint8_t head[GFMS_SECTION_HEAD];
     int rc = take(s, head, sizeof head, room);
     if (rc < 0) return rc;
     uint32_t bytes = 4 * get32(head + 4);
-    if (head[0] != kind || bytes < SECTION_HEAD || bytes - SECTION_HEAD > *room)
+    if (head[0] != kind || bytes < GFMS_SECTION_HEAD || bytes - GFMS_SECTION_HEAD > *room)
         return fab_switch_gone(s->sw, -EPROTO);
-    uint32_t left = bytes - SECTION_HEAD;
+    uint32_t left = bytes - GFMS_SECTION_HEAD;
     *room -= left;
     while (rc == 0 && left) rc = record(s, c, &left);
     return rc;
@@ -207,12 +202,12 @@ static int read_catalogue(fab_switch *sw, struct catalogue *c) {
     int rc = fab_switch_ready(sw);
     if (rc < 0) return rc;
     if (sw->family != FAMILY_PAX) return -EOPNOTSUPP;
-    rc = step(sw, STEP_START, 0, answer, sizeof answer);
+    rc = step(sw, GFMS_START, 0, answer, sizeof answer);
     if (rc < 0) return rc;
     uint32_t dwords = get32(answer);
     s.total = 4 * dwords;
     rc = dwords > LONGEST / 4 ? fab_switch_gone(sw, -EPROTO) : read_all(&s, c);
-    int finished = step(sw, STEP_FINISH, 0, NULL, 0);
+    int finished = step(sw, GFMS_FINISH, 0, NULL, 0);
     return rc < 0 ? rc : finished;
 }
 
