@@ -4,7 +4,6 @@
 #include "node.h"
 
 enum {
-    PAX_BYTES = 80,
     HVD_HEAD = 8,
     HVD_ENTRIES = HVD_LOGICAL * HVD_SLOTS,
     DETAIL_PORT = 8,
@@ -65,8 +64,8 @@ uint32_t gfms_pax(struct node_switch *sw, uint8_t *out) {
     for (uint32_t k = 0; k < sw->port_count; k++) count_port(sw->by_pff[k], &i);
     const struct range ranges[] = {own, i.hfid, i.vdfid, i.pdfid};
     const uint64_t maps[] = {i.host_map, i.endpoint_map, i.fabric_map, i.free_map};
-    memset(out, 0, PAX_BYTES);
-    gfms_section(sw, out, GFMS_PAX, PAX_BYTES);
+    memset(out, 0, GFMS_PAX_BYTES);
+    gfms_section(sw, out, GFMS_PAX, GFMS_PAX_BYTES);
     out[12] = (uint8_t)sw->port_count;
     out[13] = (uint8_t)(i.hosts < HVD_MAX ? i.hosts : HVD_MAX);
     bytes_put(out + 14, 2, i.endpoints);
@@ -76,7 +75,7 @@ uint32_t gfms_pax(struct node_switch *sw, uint8_t *out) {
         bytes_put(out + 34 + 4 * k, 2, ranges[k].high);
         bytes_put(out + 48 + 8 * k, 8, maps[k]);
     }
-    return PAX_BYTES;
+    return GFMS_PAX_BYTES;
 }
 
 /* ---- hosts ---- */

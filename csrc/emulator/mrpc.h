@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
 #include "fabcore.h"
 
 struct node_port;
@@ -39,9 +40,7 @@ extern const struct mrpc_entry mrpc_firmware_commands[], mrpc_flash_commands[],
  * the return code is not 0. */
 uint32_t mrpc_answer(struct node_switch *sw, uint32_t word, const uint8_t *in, uint8_t *out,
                      uint32_t *answered);
-void mrpc_run(struct node_switch *sw, uint32_t word);         /* the doorbell */
-void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
-uint64_t bytes_get(const uint8_t *in, unsigned bytes);
+void mrpc_run(struct node_switch *sw, uint32_t word); /* the doorbell */
 
 /* ---- reset.c ---- */
 void switch_reset(struct node_switch *sw);

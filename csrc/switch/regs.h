@@ -166,6 +166,7 @@ enum {
     GFMS_GET = 2,
     GFMS_FINISH = 3,
     GFMS_PIECE_HEAD = 12, /* bytes */
+    GFMS_PAX_BYTES = 80,  /* the section of one PAX */
     NOT_ATTACHED = 0xFF   /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
