@@ -10,7 +10,7 @@ enum {
     AT_ACS = 0x150,
     AT_PHY = 0x180, /* up to 0x290 with 16 lanes of Gen6 */
     AT_SERIAL = 0x2D0,
-    AT_VC = 0x300, /* it may reach to 0x600; the window ends at 0x800 */
+    AT_VC = 0x300, /* its tables end below 0x500; the window ends at 0x800 */
     CAP_SUBSYSTEM = 0x0D,
     ENDPOINT_VECTORS = 4,
     ENDPOINT_VECTOR_TABLE = 0x76000, /* in BAR 0, where Linux's driver expects none of its own */
