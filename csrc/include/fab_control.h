@@ -1,10 +1,11 @@
 /* The driver's control of ports and functions: capabilities, config space, virtual channels, links,
  * isolation, bifurcation, port bindings; changes that are all or nothing; who owns a switch.
  *
- * Included by fabcore.h. An operation that fails has put back what it had changed and returns the
- * reason; -ENOTRECOVERABLE: putting back failed too, so look at the device before going on.
- * Where an operation names a place, that is a physical port id, or FAB_AT_FUNCTION | pdfid. A
- * port's config space is reached below 0x800 only, a function's by a firmware command per access.
+ * Part of fabcore.h, whose caveats hold. An operation that fails has put back what it had changed
+ * and returns the reason; -ENOTRECOVERABLE: putting back failed too, so look at the device before
+ * going on. Where an operation names a place, that is a physical port id, or FAB_AT_FUNCTION |
+ * pdfid. A port's config space is reached below 0x800 only, a function's by a firmware command per
+ * access.
  */
 #ifndef FAB_CONTROL_H
 #define FAB_CONTROL_H
@@ -12,14 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fab_inline.h"
-#include "fab_layout.h"
+#include "fab_switch.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct fab_switch fab_switch;
 
 enum { FAB_AT_FUNCTION = 0x10000 };
 

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "bytes.h"
 #include "device.h"
 #include "fabcore.h"
 #include "regs.h"
