@@ -32,8 +32,15 @@ cdef class _SwitchHandle:
         if -rc in _ENDS:
             code = fab_switch_refusal(self._sw, &command)
             if command:
-                _raise_mrpc(rc, command, code, f"{self.bar.target}: {what}")
+                self._refused(rc, command, code, f"{self.bar.target}: {what}")
         _raise(rc, f"{self.bar.target}: {what}")
+
+    cdef int _refused(self, long long rc, uint32_t command, uint32_t code, what) except -1:
+        """A firmware command that failed: how, or who kept it from being sent."""
+        cdef uint32_t holder = fab_switch_mailbox_holder(self._sw)
+        if rc == -errno.ETIMEDOUT and holder:
+            raise FirmwareError(command, holder, what, "busy")
+        _raise_mrpc(rc, command, code, what)
 
     cdef int _other(self, str why) except -1:
         """Another controller owns it: who."""
