@@ -75,8 +75,8 @@ struct fab_port_info {
 };
 /* Walks ports by register and firmware command; returns how many. */
 FAB_API int fab_switch_ports(fab_switch *sw, struct fab_port_info *out, size_t max);
-/* Fabric port toward each switch of the chassis (0xFF = itself or unreachable); returns how many.
- */
+/* Fabric port toward each switch of the chassis (0xFF = itself or unreachable); returns how many
+ * are stored: at most max, and none behind the last switch that can be reached. */
 FAB_API int fab_switch_routes(fab_switch *sw, uint8_t *out, size_t max);
 
 struct fab_port_counters {

@@ -8,7 +8,10 @@ enum {
     ROUTES = 16,
     ROUTES_AT = 36, /* in the data; one stack fewer in Gen4 */
     ROUTES_AT_GEN4 = 32,
-    CHUNK_HEADER = 4
+    CHUNK_HEADER = 4,
+    FABRIC_BYTES = 88, /* of the database's section that says which switches can be reached */
+    REACH_AT = 24,     /* in it: 16 entries of 4 bytes, index and reach first */
+    UNREACHABLE = 2
 };
 #define HOT_RESET_NS 2000000 /* held longer than the 1 ms that the specification asks for */
 
@@ -36,6 +39,21 @@ static int topology_routes(fab_switch *sw, uint8_t routes[ROUTES]) {
     return 0;
 }
 
+/* One more than the last switch that can be reached, itself included: what lies behind is no
+ * switch, or cut off as one that is not there is. A firmware without the section does not say. */
+static int count_switches(fab_switch *sw) {
+    uint8_t sub = GFMS_FABRIC, r[FABRIC_BYTES];
+    int n = sw->pax + 1, rc = fab_switch_command(sw, MRPC_GFMS_DUMP, &sub, 1, r, sizeof r);
+    if (rc == -EREMOTEIO) return ROUTES;
+    if (rc < 0) return rc;
+    if (r[0] != GFMS_FABRIC) return fab_switch_gone(sw, -EPROTO);
+    for (int k = 0; k < ROUTES; k++) {
+        const uint8_t *entry = r + REACH_AT + 4 * k;
+        if (entry[0] < ROUTES && entry[0] >= n && entry[1] < UNREACHABLE) n = entry[0] + 1;
+    }
+    return n < ROUTES ? n : ROUTES;
+}
+
 int fab_switch_routes(fab_switch *sw, uint8_t *out, size_t max) {
     uint8_t routes[ROUTES], in = TOPOLOGY_START, status;
     int rc = fab_switch_ready(sw);
@@ -49,8 +67,9 @@ int fab_switch_routes(fab_switch *sw, uint8_t *out, size_t max) {
     int finished = fab_switch_command(sw, MRPC_TOPOLOGY, &in, 1, &status, 1);
     if (rc == 0) rc = finished;
     if (rc == 0) rc = fab_switch_gone(sw, 0);
+    if (rc == 0) rc = count_switches(sw);
     if (rc < 0) return rc;
-    size_t n = max < ROUTES ? max : ROUTES;
+    size_t n = max < (size_t)rc ? max : (size_t)rc;
     memcpy(out, routes, n);
     return (int)n;
 }

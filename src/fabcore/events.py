@@ -18,6 +18,8 @@ KINDS = {
     "ring_overrun": logging.WARNING,
     "port_down": logging.ERROR,
     "port_up": logging.INFO,
+    "module_absent": logging.WARNING,
+    "module_joined": logging.INFO,
     "vm_added": logging.INFO,
     "vm_removed": logging.INFO,
     "vm_replaced": logging.WARNING,

@@ -23,6 +23,10 @@ class Watch:
         self.gone: set[int] = set()  # switches that do not answer
         self._down: set[tuple[int, int]] = set()
         self._forgot: set[tuple[int, int]] = set()  # module ports to be told anew
+        ports = node.topology.module_ports
+        self._unread = {ports[module].switch for module in node.chassis.absent}
+        for module, reason in node.chassis.absent.items():
+            events.emit("module_absent", node.time_ns, module=module, reason=reason)
 
     def poll(self, now_ns: int) -> bool:
         """Looks at every switch; True when a link's capacity has changed."""
@@ -30,18 +34,21 @@ class Watch:
         for k, switch in enumerate(self._node.chassis.switches):
             try:
                 # A switch that is back is read whole: what it reported meanwhile is lost.
-                infos = switch.ports() if switch.link_events() or k in self.gone else []
+                again = k in self.gone or k in self._unread
+                infos = switch.ports() if switch.link_events() or again else []
             except BarError as error:
                 changed |= self._lose(k, str(error), now_ns)
                 continue
+            if infos:
+                self._unread.discard(k)
             if infos and k in self.gone:
                 self.gone.discard(k)
                 self._node.chassis.answers(k, True)
                 self._events.emit("switch_back", now_ns, switch=k)
             for info in infos:
                 changed |= self._update(k, info, now_ns)
-        if self._forgot:
-            self._restore()
+        if self._forgot or self._node.chassis.absent:
+            self._restore(now_ns)
         if changed:
             self._reseat(now_ns)
         return changed
@@ -87,15 +94,23 @@ class Watch:
                 changed = True
         return changed
 
-    def _restore(self) -> None:
+    def _restore(self, now_ns: int) -> None:
         """Modules whose link was down have been reset by that, and forgot what they were told.
 
-        One that fails, since its link is down again, has its turn when that is back.
+        One that fails, since its link is down again, has its turn when that is back. One that was
+        never seen yet is taken into use.
         """
         node = self._node
         for port in node.topology.module_ports:
             where = (port.switch, port.port)
-            if where not in self._forgot or where in self._down:
+            absent = port.index in node.chassis.absent
+            if not (absent or where in self._forgot) or where in self._down:
+                continue
+            if absent and port.switch not in self.gone:
+                with contextlib.suppress(FabricError):
+                    node.chassis.join(port.index)
+                    self._events.emit("module_joined", now_ns, module=port.index)
+            if where not in self._forgot:
                 continue
             own = {v.slot: v.function for v in node.vms.all() if v.function.module == port.index}
             with contextlib.suppress(FabricError):

@@ -131,6 +131,11 @@ static uint32_t image_run(struct image *m, uint32_t command, const uint8_t *in, 
             out[3] = in[1] == 16 ? 3 : 0;
             return 0;
         case MRPC_GFMS_DUMP:
+            for (uint8_t k = 0; in[0] == 0 && k < 16; k++) { /* six switches, number 4 cut off */
+                out[24 + 4 * k] = k;
+                out[25 + 4 * k] = k < 6 && k != 4 ? 0 : 2;
+            }
+            if (in[0] == 0) return 0;
             out[16] = in[1] == 32 ? 40 : 0xFF;
             out[17] = 1;
             return 0;

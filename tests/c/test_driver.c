@@ -143,6 +143,7 @@ static void routes_counters_and_bindings(void) {
     uint8_t routes[16], ports[40];
     struct fab_port_counters c[40];
     m->topology_waits = 3;
+    CHECK_EQ(fab_switch_routes(sw, routes, 16), 6);
     CHECK_EQ(fab_switch_routes(sw, routes, 4), 4);
     CHECK_EQ(routes[0], 0xFF);
     CHECK_EQ(routes[1], 32);

@@ -55,7 +55,7 @@ static void ports_and_routes_are_the_topology_s(void) {
     default_node_fill(&shape);
     for (size_t k = 0; k < DEFAULT_SWITCHES; k++) {
         struct fab_port_info found[FAB_MAX_PORTS];
-        uint8_t routes[DEFAULT_SWITCHES];
+        uint8_t routes[FAB_MAX_SWITCHES];
         CHECK_EQ(fab_switch_ports(rig.sw[k], found, FAB_MAX_PORTS), 7);
         for (size_t j = 0; j < 7; j++) {
             const struct fab_node_port *want = &shape.ports[7 * k + j];
@@ -70,6 +70,8 @@ static void ports_and_routes_are_the_topology_s(void) {
             CHECK_EQ(found[j].index, named ? want->index : 0xFF);
             CHECK_EQ(found[j].phases, want->kind == FAB_PORT_MANAGEMENT ? 0 : want->phases);
         }
+        CHECK_EQ(fab_switch_routes(rig.sw[k], routes, FAB_MAX_SWITCHES), DEFAULT_SWITCHES);
+        CHECK_EQ(fab_switch_routes(rig.sw[k], routes, 3), 3);
         CHECK_EQ(fab_switch_routes(rig.sw[k], routes, DEFAULT_SWITCHES), DEFAULT_SWITCHES);
         CHECK_EQ(memcmp(routes, shape.config.route[k], DEFAULT_SWITCHES), 0);
     }

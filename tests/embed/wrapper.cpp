@@ -214,6 +214,7 @@ void test_switch_speaks_for_a_node_that_it_keeps() {
     CHECK_EQ(sw.identify().device_id, 0x5200);
     CHECK_EQ(sw.ports().size(), 2);
     CHECK_EQ(sw.routes()[0], 0xFF);  // itself
+    CHECK_EQ(sw.routes().size(), 1);
     sw.bind(0, 16, 0, fab::pdfid(0, 1));
     std::vector<std::uint8_t> table(32, 0);
     CHECK(sw.load_port_table(16, table) > 0);

@@ -11,15 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabcore.errors import CapacityError, FabricError, FirmwareError, OwnerError
-from fabcore.switch.discover import ARBITRATION, Pdfids, discover
+from fabcore.switch.discover import ARBITRATION, Pdfids, discover, read_pdfids
 from fabcore.switch.enforcement import Seat, enforcement
 from fabcore.switch.guard import Isolation, Owner
 from fabcore.switch.shapers import Shapers
-from fabcore.switch.tables import GROUPS, TARGET_PORT, Tables, find_targets
+from fabcore.switch.tables import (
+    GROUPS,
+    TARGET_PORT,
+    Tables,
+    find_targets,
+    function_target,
+)
 from fabcore.topology import Direction, Topology
 
 if TYPE_CHECKING:
-    from fabcore._core import Bar
+    from fabcore._core import Bar, Plan
 
 F64 = NDArray[np.float64]
 LOGICAL_PORTS = 256
@@ -54,7 +60,7 @@ class Chassis:
     def __init__(
         self, bars: list[Bar], topology: Topology | None = None, owner: str | None = None
     ) -> None:
-        from fabcore._core import Plan, Switch
+        from fabcore._core import Switch
 
         self.bars = bars
         self.switches = [Switch(bar) for bar in bars]
@@ -64,9 +70,11 @@ class Chassis:
         self.isolation = Isolation(self.switches)
         self.topology = topology if topology is not None else discover(self.switches)
         self.pdfids = Pdfids(self.switches, self.topology)
+        self.absent: dict[int, str] = {}  # modules that nothing can be put on, and why
         self.arbitration = self._probe_modules()
         self._free = {
-            spec.index: list(range(spec.vfs, 0, -1)) for spec in self.topology.module_specs
+            spec.index: [] if spec.index in self.absent else list(range(spec.vfs, 0, -1))
+            for spec in self.topology.module_specs
         }
         self._logical: dict[tuple[int, int], set[int]] = {}
         self._groups = {m: [0] * GROUPS for m in self.arbitration}
@@ -74,17 +82,46 @@ class Chassis:
             find_targets(self.switches, self.topology, self.arbitration, self.pdfids), self.topology
         )
         self.shapers = Shapers()
-        self.plan = Plan(
-            self.switches,
-            [(t.kind, t.switch, t.port, t.pdfid, t.phases) for t in self.tables.targets],
-        )
+        self.plan = self._plan(self.tables)
+
+    def _plan(self, tables: Tables) -> Plan:
+        from fabcore._core import Plan
+
+        wishes = [(t.kind, t.switch, t.port, t.pdfid, t.phases) for t in tables.targets]
+        return Plan(self.switches, wishes)
 
     def _probe_modules(self) -> dict[int, str]:
+        """What each module arbitrates by; one whose link is down is absent, with "none"."""
         found = {}
         for port in self.topology.module_ports:
-            probe = self.switches[port.switch].function_probe(self.pdfids.of(port.index, 0))
-            found[port.index] = ARBITRATION[probe["arbitration"]]
+            try:
+                probe = self.switches[port.switch].function_probe(self.pdfids.of(port.index, 0))
+                found[port.index] = ARBITRATION[probe["arbitration"]]
+            except FabricError:
+                infos = self.switches[port.switch].ports()
+                if any(i["up"] for i in infos if i["port"] == port.port):
+                    raise
+                self.absent[port.index] = f"the link of its port {port.switch}:{port.port} is down"
+                found[port.index] = "none"
         return found
+
+    def join(self, module: int) -> None:
+        """Takes a module that was absent into use, as its link is there: FabricError = not yet."""
+        port = self.topology.module_ports[module]
+        switch = self.switches[port.switch]
+        self.pdfids.learn(port, read_pdfids(switch))
+        pf = self.pdfids.of(module, 0)
+        probe = switch.function_probe(pf)
+        kind = ARBITRATION[probe["arbitration"]]
+        if kind == "mfvc":
+            target = function_target(port, pf, probe)
+            tables = self.tables.extended(target, self.topology)
+            plan = self._plan(tables)
+            self.plan.close()
+            self.tables, self.plan = tables, plan
+        self.arbitration[module] = kind
+        self._free[module] = list(range(probe["num_vfs"], 0, -1))
+        del self.absent[module]
 
     # -- functions ---------------------------------------------------------------------------
 
@@ -94,6 +131,8 @@ class Chassis:
         Access control is set around it: peers cannot reach it but through the IOMMU. A failure
         leaves nothing bound and the function free.
         """
+        if module in self.absent:
+            raise CapacityError(f"module {module} is not there: {self.absent[module]}")
         free = self._free.get(module)
         if not free:
             raise CapacityError(f"module {module}: no free function (all VFs are bound)")

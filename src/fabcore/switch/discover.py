@@ -37,13 +37,16 @@ class Pdfids:
     """
 
     def __init__(self, switches: list[Switch], topology: Topology) -> None:
+        self._known: dict[tuple[int, int], int] = {}
         found = [read_pdfids(switch) for switch in switches]
-        self._known = {
-            (port.index, function): fid
-            for port in topology.module_ports
-            for (at, function), fid in found[port.switch].items()
-            if at == port.port
-        }
+        for port in topology.module_ports:
+            self.learn(port, found[port.switch])
+
+    def learn(self, port: Port, found: dict[tuple[int, int], int]) -> None:
+        """The ids of one module's functions, from what `read_pdfids` gives of its switch."""
+        for (at, function), fid in found.items():
+            if at == port.port:
+                self._known[port.index, function] = fid
 
     def of(self, module: int, function: int) -> int:
         """A function's pdfid."""
@@ -71,7 +74,7 @@ def discover(switches: list[Switch], name: str = "node") -> Topology:
             ports.append(_port(spec, kind, info))
             if kind == "module":
                 fid = pdfids.get((info["port"], 0), pdfid(info["index"], 0))
-                modules.append(_module(switch, info["index"], fid))
+                modules.append(_module(switch, info, fid))
             if kind == "fabric" and info["peer_switch"] != 0xFF:
                 ends = sorted([(k, info["port"]), (info["peer_switch"], info["peer_port"])])
                 links.add(Link(ends[0], ends[1]))
@@ -96,7 +99,10 @@ def _port(spec: SwitchSpec, kind: str, info: dict[str, int]) -> Port:
     return Port(spec.id, info["port"], kind, index, gen, lanes, f"x{lanes}", phases)  # type: ignore[arg-type]
 
 
-def _module(switch: Switch, index: int, fid: int) -> ModuleSpec:
-    probe = switch.function_probe(fid)
-    kind = ARBITRATION[probe["arbitration"]]
-    return ModuleSpec(index, kind, probe["num_vfs"], UNKNOWN_SUPPLY_W)  # type: ignore[arg-type]
+def _module(switch: Switch, info: dict[str, int], fid: int) -> ModuleSpec:
+    """What a module offers; one whose link is down offers nothing until it comes (Chassis.join)."""
+    kind, vfs = "none", 0
+    if info["up"]:
+        probe = switch.function_probe(fid)
+        kind, vfs = ARBITRATION[probe["arbitration"]], probe["num_vfs"]
+    return ModuleSpec(info["index"], kind, vfs, UNKNOWN_SUPPLY_W)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fabcore.solve import PortQuantiser
 from fabcore.switch.discover import Pdfids
 from fabcore.switch.kernels import sum_by_ingress
-from fabcore.topology import Topology
+from fabcore.topology import Port, Topology
 
 if TYPE_CHECKING:
     from fabcore._core import Switch
@@ -54,11 +54,15 @@ def find_targets(
     for port in topology.module_ports:
         if arbitration[port.index] == "mfvc":
             pf = pdfids.of(port.index, 0)
-            probe = switches[port.switch].function_probe(pf)
-            columns = tuple(range(min(GROUPS, probe["groups"])))
-            phases = min(probe["phases"], FUNCTION_PHASES)
-            targets.append(Target(TARGET_FUNCTION, port.switch, port.port, pf, phases, columns))
+            targets.append(function_target(port, pf, switches[port.switch].function_probe(pf)))
     return tuple(targets)
+
+
+def function_target(port: Port, pf: int, probe: dict[str, int]) -> Target:
+    """The table of an MFVC module over its function groups, as its PF's probe says."""
+    columns = tuple(range(min(GROUPS, probe["groups"])))
+    phases = min(probe["phases"], FUNCTION_PHASES)
+    return Target(TARGET_FUNCTION, port.switch, port.port, pf, phases, columns)
 
 
 class Tables:
@@ -92,6 +96,16 @@ class Tables:
         self._quantiser = PortQuantiser(count, width)
         self._gone = np.zeros(count, dtype=np.bool_)  # on a switch that does not answer
         self._any_gone = False
+
+    def extended(self, target: Target, topology: Topology) -> Tables:
+        """The same flows in the same columns, and one table more; all are written anew."""
+        more = Tables((*self.targets, target), topology)
+        count, width = self._uses.shape
+        more._uses[:count, :width] = self._uses
+        more.used[:count, :width] = self.used
+        more._gone[:count] = self._gone
+        more._any_gone = self._any_gone
+        return more
 
     @property
     def entries(self) -> NDArray[np.uint8]:
