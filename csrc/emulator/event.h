@@ -20,7 +20,13 @@ struct node_listener {
     struct node_listener *next; /* the node's */
 };
 
+/* modelled: events are of the bridge that a partition has; a port that is bound to none marks none,
+ * and what it had marked goes when it is unbound. The vendor's client looks a port up in the
+ * partitions and gives up on all events at one that it does not find. */
 void event_port(struct node_port *port, unsigned k);
+void event_leave(struct node_port *port); /* it has just been unbound; enables stay */
+/* The bitmap of partitions: one has an event when itself or one of its ports has. */
+void event_sum_up(struct node_switch *sw);
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
 void event_global(struct node_switch *sw, unsigned k);
 /* What became of an event: FAB_FAULT_EVENT_LOST took it or the chip has none such, its interrupt is

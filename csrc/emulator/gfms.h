@@ -65,6 +65,8 @@ int bind_in_use(const struct node_port *port); /* functions are bound at it: a m
 uint32_t mrpc_gfms_bind(struct node_switch *sw, const uint8_t *in, uint8_t *out); /* 0x84 */
 
 /* ---- mrpc_fabric.c ---- */
+/* Whether every link of the route to a switch is up; a switch reaches itself. */
+int fabric_reaches(const struct node_switch *sw, uint32_t to);
 /* Dumps, events and partitions as after power-on; the division of stacks stays (modelled). */
 void fabric_reset(struct node_switch *sw);
 

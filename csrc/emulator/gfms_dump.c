@@ -23,10 +23,8 @@ static uint32_t dump_fabric(struct node_switch *sw, uint8_t *out) {
     gfms_section(sw, out, GFMS_FABRIC, FABRIC_BYTES);
     for (unsigned k = 0; k < FAB_MAX_SWITCHES; k++) {
         uint8_t *entry = out + GFMS_SECTION_HEAD + 12 + 4 * k;
-        int there = k < sw->node->config.switches && !sw->node->switches[k].gone;
-        int reached = there && (k == sw->index || sw->node->config.route[sw->index][k] != 0xFF);
         entry[0] = (uint8_t)k;
-        entry[1] = reached ? REACH_UNICAST : REACH_NONE;
+        entry[1] = fabric_reaches(sw, k) ? REACH_UNICAST : REACH_NONE;
     }
     return 0;
 }
@@ -34,7 +32,7 @@ static uint32_t dump_fabric(struct node_switch *sw, uint8_t *out) {
 static uint32_t dump_fabric_port(struct node_switch *sw, unsigned id, uint8_t *out) {
     const struct node_port *port = id < NODE_PORT_IDS ? sw->by_id[id] : NULL;
     if (!port || port->cfg.kind != FAB_PORT_FABRIC) return MRPC_ERR_PORT;
-    const struct node_port *peer = port->peer && !port->peer->sw->gone ? port->peer : NULL;
+    const struct node_port *peer = port->up ? port->peer : NULL; /* it is known by the link */
     uint8_t *body = out + GFMS_SECTION_HEAD;
     gfms_section(sw, out, GFMS_FAB_PORT, FABRIC_PORT_BYTES);
     body[0] = (uint8_t)id;
@@ -106,9 +104,10 @@ static uint32_t in_pieces(struct node_switch *sw, const uint8_t *in, uint8_t *ou
     if (step == GFMS_START) return start(sw, kind, which, out);
     if (step != GFMS_GET && step != GFMS_FINISH) return MRPC_ERR_PARAMETER;
     if (sw->dump.kind != kind) return MRPC_ERR_STATE; /* not started */
+    /* the vendor's library names a host at the start only, and leaves the field 0 afterwards */
     if (step == GFMS_GET)
-        return sw->dump.which == which ? get(sw, (uint32_t)bytes_get(in + 8, 4), out)
-                                       : MRPC_ERR_STATE;
+        return which == 0 || sw->dump.which == which ? get(sw, (uint32_t)bytes_get(in + 8, 4), out)
+                                                     : MRPC_ERR_STATE;
     sw->dump.kind = 0;
     return 0;
 }

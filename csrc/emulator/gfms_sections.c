@@ -165,14 +165,17 @@ static uint8_t *detail_ports(const struct node_port *host, uint8_t *out, uint64_
     return out;
 }
 
-/* One entry for each place up to the highest peer's: the vendor's library reads so many. */
+/* The k-th entry is the k-th peer's: so the vendor's tool prints them. Its library reads as many as
+ * there are places up to the highest peer's; those behind the last peer's are zero. */
 static uint8_t *detail_peers(uint8_t *out, uint64_t peers) {
     bytes_put(out, 8, peers);
     out += 8;
-    for (uint64_t rest = peers, port = 0; rest; rest >>= 1, port++, out += P2P_BYTES) {
-        uint64_t others = rest & 1 ? peers & ~(UINT64_C(1) << port) : 0;
+    uint64_t left = peers;
+    for (uint64_t places = peers; places; places >>= 1, out += P2P_BYTES) {
+        uint64_t others = left ? peers & ~(left & -left) : 0;
         bytes_put(out, 8, others);
         bytes_put(out + 8, 8, others);
+        left &= left - 1;
     }
     return out;
 }

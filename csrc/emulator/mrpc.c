@@ -43,9 +43,9 @@ static const struct mrpc_entry *const domains[] = {
 static struct node_switch *target(struct node_switch *sw, uint32_t word) {
     uint32_t pax = word >> MRPC_PAX_SHIFT & MRPC_PAX_MASK;
     if (sw->family != FAMILY_PAX || pax == MRPC_PAX_LOCAL) return sw;
-    if (pax >= sw->node->config.switches) return NULL;
+    if (!fabric_reaches(sw, pax)) return NULL;
     struct node_switch *other = &sw->node->switches[pax];
-    return other->gone || other->family != FAMILY_PAX ? NULL : other;
+    return other->family == FAMILY_PAX ? other : NULL;
 }
 
 static const struct mrpc_entry *find(const struct node_switch *to, uint32_t word) {

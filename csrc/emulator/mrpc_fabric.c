@@ -21,6 +21,19 @@ static uint32_t function_access(struct node_switch *sw, const uint8_t *in, uint8
     return 0;
 }
 
+int fabric_reaches(const struct node_switch *sw, uint32_t to) {
+    const struct fab_node *node = sw->node;
+    if (to >= node->config.switches) return 0;
+    for (unsigned hops = 0; hops < FAB_MAX_SWITCHES && !sw->gone; hops++) {
+        if (sw->index == to) return 1;
+        unsigned id = node->config.route[sw->index][to];
+        const struct node_port *port = id < NODE_PORT_IDS ? sw->by_id[id] : NULL;
+        if (!port || !port->up || !port->peer) return 0;
+        sw = port->peer->sw;
+    }
+    return 0;
+}
+
 void fabric_reset(struct node_switch *sw) {
     sw->dump.kind = 0;
     sw->gfms = (struct gfms_log){0};
@@ -28,11 +41,10 @@ void fabric_reset(struct node_switch *sw) {
 }
 
 #define PAX FAMILY_BIT(FAMILY_PAX)
-#define BINDING (FAMILY_BIT(FAMILY_PAX) | FAMILY_BIT(FAMILY_PSX)) /* a PFX has fixed partitions */
 
 const struct mrpc_entry mrpc_fabric_commands[] = {
     {MRPC_STACK_BIF, 8, FAMILIES_ALL, GENS_ALL, mrpc_bifurcation},
-    {MRPC_PORT_BIND, 196, BINDING, GENS_ALL, mrpc_port_bind},
+    {MRPC_PORT_BIND, 196, FAMILIES_ALL, GENS_ALL, mrpc_port_bind},
     {MRPC_TOPOLOGY, 1004, PAX, GENS_ALL, mrpc_topology},
     {MRPC_GFMS_DUMP, 1024, PAX, GENS_ALL, mrpc_gfms_dump},
     {MRPC_GFMS_BIND, 4, PAX, GENS_ALL, mrpc_gfms_bind},

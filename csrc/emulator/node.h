@@ -160,7 +160,8 @@ struct fab_node {
 
 /* NULL: there is no such switch or port. */
 struct node_port *node_find_port(struct fab_node *node, size_t sw, unsigned port);
-uint16_t port_ltssm(const struct node_port *port); /* as the firmware words it */
+uint16_t port_ltssm(const struct node_port *port);     /* as the firmware words it */
+unsigned status_records(const struct node_switch *sw); /* ports that a link status can show */
 
 /* ---- clock.c: time ---- */
 void clock_serve(struct fab_node *node); /* applies queued writes of all switches */

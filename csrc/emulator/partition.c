@@ -128,6 +128,7 @@ static uint32_t unbind_port(struct node_switch *sw, unsigned partition, unsigned
     port->partition = PARTITION_NONE;
     port->logical = PARTITION_NONE;
     show(sw, partition);
+    event_leave(port);
     event_partition(sw, partition, PART_DYN_BIND_COMP);
     return 0;
 }

@@ -32,18 +32,20 @@ static void use(struct node_port *port, int used) {
 }
 
 /* What a port is wired to and which host it serves is the chassis's, not firmware's: its own type
- * or none, and none only while nobody depends on it. */
+ * or none, and none only while nobody depends on it. The vendor's tool sends 0xFF for what it was
+ * not given: clock and mode of an unused port, the host of any but a host's. */
 static uint32_t config_set(struct node_port *port, const uint8_t *in) {
     uint8_t type = in[2], clock = in[3], mode = in[4], hvd = in[5];
-    if (type > PORT_CONFIG_HOST || clock >= CLOCKS || mode >= CLOCK_MODES)
+    int clocked = type != PORT_CONFIG_UNUSED, used = type == wired_type(port);
+    if (type > PORT_CONFIG_HOST || (clocked && (clock >= CLOCKS || mode >= CLOCK_MODES)))
         return MRPC_ERR_PARAMETER;
-    int used = type == wired_type(port);
-    if (!used && (type != PORT_CONFIG_UNUSED || port->cfg.kind == FAB_PORT_FABRIC))
-        return MRPC_ERR_DENIED;
-    if (used && hvd != hvd_of(port)) return MRPC_ERR_DENIED;
+    if (!used && (clocked || port->cfg.kind == FAB_PORT_FABRIC)) return MRPC_ERR_DENIED;
+    if (type == PORT_CONFIG_HOST && hvd != hvd_of(port)) return MRPC_ERR_DENIED;
     if (!used && bind_in_use(port)) return MRPC_ERR_STATE;
-    port->clock = clock;
-    port->sris = mode;
+    if (clocked) {
+        port->clock = clock;
+        port->sris = mode;
+    }
     if (!port->made) use(port, used);
     return 0;
 }

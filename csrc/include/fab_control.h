@@ -170,9 +170,9 @@ FAB_API int fab_change_roll_back(fab_change *change, struct fab_change_report *r
  * $XDG_RUNTIME_DIR/fabcore or /dev/shm/fabcore-UID), named after the device, however it was opened.
  * Advisory: it binds those who ask. Two hosts that manage one switch are not protected from each
  * other, nor are two users without a common directory. Memory of this process only (a buffer, an
- * emulated node that is not shared) has no file: everybody owns it. Reading registers needs no
- * owner; firmware commands of two processes would meet in the one mailbox, those that only ask too.
- */
+ * emulated node that is not shared) has no file: everybody owns it. Reading needs no owner;
+ * firmware commands, of those that only ask too, take turns by a second file there (NAME.mailbox).
+ * Where no such directory can be had they do not: then no other process may use the switch. */
 struct fab_switch_owner {
     uint64_t pid;
     uint64_t since_ns;   /* UTC */

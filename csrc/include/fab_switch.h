@@ -36,13 +36,18 @@ FAB_API int fab_switch_identify(fab_switch *sw, struct fab_switch_info *out);
 /* One firmware command. command: 16-bit id; pax: -1 = this switch, else the PAX index it is sent
  * to. 0 done; -EREMOTEIO: *code is the firmware's return code; -ETIMEDOUT: still in progress after
  * timeout_ns (fab_switch_set_timeout, default 1 s); -EINTR interrupted; *code is then the mailbox's
- * status (1 in progress, 0 never taken up; 0x100); -ENODEV gone. */
+ * status (1 in progress, 0 never taken up; 0x100); -ENODEV gone. One command at a time, of whatever
+ * thread or process of this host: it waits for its turn as long as a command may take, then
+ * -ETIMEDOUT and fab_switch_mailbox_holder says who did not let go (fab_switch_own: how they find
+ * each other, and when they cannot). */
 FAB_API int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in,
                             size_t in_bytes, void *out, size_t out_bytes, uint32_t *code);
 /* After any call on this switch that returned -EREMOTEIO: the firmware's return code; *command is
  * the id of the command that it refused. After -ETIMEDOUT or -EINTR: the mailbox's status, as
  * above; *command 0 = it was no firmware command that failed so. */
 FAB_API uint32_t fab_switch_refusal(const fab_switch *sw, uint32_t *command);
+/* The pid of the process that the last command waited for in vain; 0 = none: it was sent. */
+FAB_API uint32_t fab_switch_mailbox_holder(const fab_switch *sw);
 FAB_API void fab_switch_set_timeout(fab_switch *sw, uint64_t timeout_ns);
 
 enum {

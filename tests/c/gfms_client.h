@@ -21,7 +21,8 @@ static inline int64_t ask(fab_node *node, size_t sw, uint32_t id, const void *in
 /* start, get until the echoed offset and size reach the end, finish; returns the bytes. */
 static inline uint32_t read_dump(fab_node *node, size_t sw, uint8_t kind, uint8_t which,
                                  uint8_t *out) {
-    uint8_t start[8] = {kind, which, 0, 0, 1}, get[12] = {kind, which, 0, 0, 2};
+    /* of a host's get only the start says which; of an endpoint port's, both */
+    uint8_t start[8] = {kind, which, 0, 0, 1}, get[12] = {kind, kind == 5 ? which : 0, 0, 0, 2};
     uint8_t finish[8] = {kind, 0, 0, 0, 3}, reply[1024];
     CHECK_EQ(ask(node, sw, 0x83, start, 8, reply, 8), 0);
     uint32_t total = word_at(reply, 0), offset = 0, size;

@@ -208,6 +208,48 @@ static void test_the_clients_wait_is_woken_by_the_event_it_asked_for(void) {
     fab_node_close(node);
 }
 
+/* `events -a` gives up at an event whose port is in no partition's list: none may be left there. */
+static void test_a_port_without_a_partition_leaves_no_event_for_the_client_to_trip_over(void) {
+    const uint8_t leave[4] = {1, 0, 2, 2}, enter[4] = {0, 1, 1, 8}; /* port 8, PFF 1 */
+    uint32_t out = 0;
+    fab_node *node = make();
+    set(node, 0, PFF0 + 0x1000 + LINK_STATE, 0x8); /* what is enabled stays */
+    down_and_up(node, 8);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + 0xC00) >> 12 & 1, 1);
+    CHECK_EQ(command(node, 0, LOCAL(0x0C), leave, 4, &out, 4), 0);
+    set(node, 0, 0x416C, 1); /* DYN_PART_BIND_COMP, the last of partition 0's events */
+    set(node, 0, MRPC_COMP, 1);
+    CHECK_EQ(reg64(node, 0, 0x1810), 0);
+    down_and_up(node, 8);
+    CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_CORRECTABLE, 8, 0), 0);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + 0xC00), 0);
+    for (unsigned k = 0; k < 13; k++)
+        CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + 0xC10 + 0x18 * k), k == 12 ? 0x8 : 0);
+    CHECK_EQ(command(node, 0, LOCAL(0x0C), enter, 4, &out, 4), 0);
+    down_and_up(node, 8);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + 0xC00) >> 12 & 1, 1);
+    CHECK_EQ(reg64(node, 0, 0x1810) >> 1 & 1, 1);
+    fab_node_close(node);
+}
+
+/* An unbound port's window of ones hides neither old nor new events for later. */
+static void test_events_behind_a_window_of_ones_leave_with_the_port(void) {
+    const uint8_t leave[4] = {1, 0, 2, 2};
+    uint32_t out = 0;
+    fab_node *node = make();
+    down_and_up(node, 8);
+    CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_ALL_ONES, 8, 1000), 0);
+    CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_CORRECTABLE, 8, 0), 0);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + 0xC00), 0xFFFFFFFF);
+    CHECK_EQ(command(node, 0, LOCAL(0x0C), leave, 4, &out, 4), 0);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + 0xC00), 0xFFFFFFFF);
+    fab_node_advance(node, 0.1);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000) & 0xFFFF, 0x11F8);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + 0xC00), 0);
+    CHECK_EQ(reg(node, 0, PFF0 + 0x1000 + LINK_STATE), 0);
+    fab_node_close(node);
+}
+
 int main(void) {
     test_an_event_is_marked_counted_summed_up_and_cleared_by_writing_1();
     test_a_count_wraps_so_that_every_event_moves_it();
@@ -217,5 +259,7 @@ int main(void) {
     test_only_a_pax_has_events_of_the_fabric();
     test_the_clients_walk_shows_and_clears_what_happened();
     test_the_clients_wait_is_woken_by_the_event_it_asked_for();
+    test_a_port_without_a_partition_leaves_no_event_for_the_client_to_trip_over();
+    test_events_behind_a_window_of_ones_leave_with_the_port();
     return CHECK_RESULT;
 }

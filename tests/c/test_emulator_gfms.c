@@ -97,6 +97,35 @@ static void test_all_of_a_pax_adds_up(void) {
     fab_node_close(node);
 }
 
+static uint8_t reach(fab_node *node, size_t sw, unsigned to) {
+    uint8_t out[88], sub = 0;
+    CHECK_EQ(ask(node, sw, 0x83, &sub, 1, out, 88), 0);
+    return out[24 + 4 * to + 1];
+}
+
+/* The ring's switch 2 is two links away from switch 0: port 32 to switch 1, its port 32 on. */
+static void test_what_is_behind_a_broken_link_is_unreachable(void) {
+    fab_node *node = make();
+    uint8_t out[32], ask_port[2] = {4, 32};
+    for (unsigned k = 0; k < 16; k++) CHECK_EQ(reach(node, 0, k), k < 4 ? 0 : 2);
+    CHECK_EQ(fab_node_fault(node, 1, FAB_FAULT_LINK_DOWN, 32, 0), 0);
+    static const uint8_t broken[] = {0, 0, 2, 0};
+    for (unsigned k = 0; k < 4; k++) CHECK_EQ(reach(node, 0, k), broken[k]);
+    CHECK_EQ(reach(node, 1, 2), 2);
+    CHECK_EQ(reach(node, 3, 2), 0);
+    CHECK_EQ(ask(node, 1, 0x83, ask_port, 2, out, 32), 0);
+    CHECK_EQ(out[12], 32);
+    CHECK_EQ(u16(out + 18), 0xFF); /* not attached */
+    CHECK_EQ(command(node, 0, 1 << 18 | 0x81, NULL, 0, out, 1), 0);
+    CHECK_EQ(command(node, 0, 2 << 18 | 0x81, NULL, 0, out, 1), 0xFFFF0001);
+    CHECK_EQ(fab_node_fault(node, 1, FAB_FAULT_LINK_UP, 32, 0), 0);
+    CHECK_EQ(fab_node_advance(node, TRAINING_S), 0);
+    CHECK_EQ(reach(node, 0, 2), 0);
+    CHECK_EQ(command(node, 0, 2 << 18 | 0x81, NULL, 0, out, 1), 0);
+    CHECK_EQ(out[0], 2);
+    fab_node_close(node);
+}
+
 static void test_a_dead_module_is_not_attached(void) {
     fab_node *node = make();
     uint8_t out[2048], pax[80], sub = 2;
@@ -166,10 +195,12 @@ static void test_one_host_and_its_detail(void) {
     CHECK_EQ(bind(node, 1, 24, 2, 0x02), 0);
     CHECK_EQ(read_dump(node, 1, 6, 3, out), peers + 8 + 6 * 16);
     CHECK_EQ(word_at(out, peers), 1 << 5 | 1 << 2);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 2), 1 << 5);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 2 + 8), 1 << 5);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 5), 1 << 2);
-    CHECK_EQ(word_at(out, peers + 8 + 16 * 3), 0);
+    CHECK_EQ(word_at(out, peers + 8), 1 << 5); /* of the lowest peer, then of the next */
+    CHECK_EQ(word_at(out, peers + 8 + 8), 1 << 5);
+    CHECK_EQ(word_at(out, peers + 8 + 16), 1 << 2);
+    CHECK_EQ(word_at(out, peers + 8 + 16 + 8), 1 << 2);
+    for (uint32_t at = peers + 8 + 2 * 16; at < peers + 8 + 6 * 16; at += 4)
+        CHECK_EQ(word_at(out, at), 0);
     uint64_t acs = window(node, 1, 8) + 0x154;
     set(node, 1, acs, reg(node, 1, acs) | 4 << 16);
     acs = window(node, 0, 0) + 0x154;
@@ -210,6 +241,7 @@ static void test_reading_in_pieces_is_refused_out_of_order(void) {
 int main(void) {
     test_fabric_and_pax_sections();
     test_all_of_a_pax_adds_up();
+    test_what_is_behind_a_broken_link_is_unreachable();
     test_a_dead_module_is_not_attached();
     test_vfs_that_are_off_are_not_listed();
     test_one_host_and_its_detail();

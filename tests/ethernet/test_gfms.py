@@ -50,22 +50,23 @@ def test_a_gfms_command_answers_by_the_table(served: Served, row: Row) -> None:
 
 
 def dump(served: Served, channel: Channel, sub: int, param: int = 0) -> bytes:
-    """Start, get until the echoed offset and the size reach the total, finish."""
-    word = served.word(0x83)
+    """Start, get until the echoed offset and the size reach the total, finish. Which host it is
+    about stands in the start only; an endpoint port's gets name it as well."""
+    word, again = served.word(0x83), param if sub == EP_PORT else 0
     code, head = channel.mrpc(word, step(sub, param, START), 8)
     assert code == 0
     total, data = w32(head), b""
     while 4 * total > len(data):
         offset = len(data) // 4
-        code, out = channel.mrpc(word, step(sub, param, GET, offset), 1024)
+        code, out = channel.mrpc(word, step(sub, again, GET, offset), 1024)
         size = w32(out, 4)
         assert (code, w32(out), w32(out, 8)) == (0, offset, 0)
         assert 3 < size <= 0xF0
         assert out[4 * size :] == bytes(1024 - 4 * size), "padded to 1024 bytes"
         data += out[12 : 4 * size]
     assert len(data) == 4 * total
-    assert channel.mrpc(word, step(sub, param, GET, total), 1024)[0] != 0
-    assert channel.mrpc(word, step(sub, param, FINISH), 8 - 8)[0] == 0
+    assert channel.mrpc(word, step(sub, again, GET, total), 1024)[0] != 0
+    assert channel.mrpc(word, step(sub, 0, FINISH), 0)[0] == 0
     return data
 
 

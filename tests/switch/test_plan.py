@@ -125,6 +125,7 @@ def test_a_vanished_switch_is_gone_not_numbers(node: fabcore.ResourceNode) -> No
             switch.mrpc(0x41, b"\0\0\0\0", 4)
     finally:
         node.fault(2, "back")
+        node.advance(0.5)  # its links train
     assert not switch.bar.gone
     assert switch.identify()["device_id"] == 0x5200
 
