@@ -35,6 +35,11 @@ class Category final : public std::error_category {
                 return "the offset lies outside";
             case ETIMEDOUT:
                 return "it never completed";
+            case ESTALE:
+                return "another process has taken it over; own it again";
+            case ENOTRECOVERABLE:
+                return "it failed, and putting back what it had changed failed too; look at the"
+                       " device";
             case ECONNRESET:
                 return "the server died while serving this; find out whether it was done";
             default:

@@ -1,4 +1,4 @@
-/* Little-endian numbers in the images that stand for a switch's registers and config spaces. */
+/* Little-endian numbers in messages and in images of registers and config spaces. */
 #ifndef FAB_RAW_BYTES_H
 #define FAB_RAW_BYTES_H
 
@@ -9,8 +9,8 @@ static inline void put(uint8_t *at, unsigned bytes, uint64_t value) {
     memcpy(at, &value, bytes);
 }
 
-static inline uint32_t get(const uint8_t *at, unsigned bytes) {
-    uint32_t value = 0;
+static inline uint64_t get(const uint8_t *at, unsigned bytes) {
+    uint64_t value = 0;
     memcpy(&value, at, bytes);
     return value;
 }

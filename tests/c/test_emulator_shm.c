@@ -195,6 +195,17 @@ struct worker {
     uint8_t sw;
 };
 
+/* The real-time thread moves what a function offers, when it comes to it. */
+static int moves(fab_bar *bar, unsigned function) {
+    uint64_t *moved = &fab_bar_page(bar)->cells[0][function].out.up_bytes;
+    uint64_t before = fab_load_relaxed(moved);
+    for (int ms = 0; ms < 10000; ms++) {
+        nap_ms(1);
+        if (fab_load_relaxed(moved) != before) return 1;
+    }
+    return 0;
+}
+
 /* One switch's bar per thread: commands that all change the same wiring. */
 static void *work(void *context) {
     struct worker *w = context;
@@ -209,7 +220,7 @@ static void *work(void *context) {
         CHECK_EQ(fab_bar_write32(bar, GAS_PFF + 2 * GAS_PFF_STRIDE + 0x320, k), 0);
         CHECK_EQ(command(bar, MRPC_ECHO, &in, 4, &out, 4), 0);
         CHECK_EQ(out, ~in);
-        if (k % 10 == 0) nap_ms(1);
+        if (k % 10 == 0) CHECK(moves(bar, 1 + k % 32));
         CHECK_EQ(command(bar, MRPC_GFMS_BIND, unbind, sizeof unbind, &out, 4), 0);
     }
     return NULL;
@@ -219,7 +230,6 @@ static void test_threads_share_a_running_node(void) {
     fab_node *node = NULL;
     pthread_t threads[DEFAULT_SWITCHES];
     struct worker workers[DEFAULT_SWITCHES];
-    uint64_t moved = 0;
     CHECK_EQ(fab_node_create(&plan.config, plan.ports, NULL, &node), 0);
     CHECK_EQ(fab_node_start(node), 0);
     for (uint8_t k = 0; k < DEFAULT_SWITCHES; k++) {
@@ -228,9 +238,6 @@ static void test_threads_share_a_running_node(void) {
     }
     for (int k = 0; k < DEFAULT_SWITCHES; k++) pthread_join(threads[k], NULL);
     CHECK_EQ(fab_node_stop(node), 0);
-    for (unsigned f = 0; f < FAB_MAX_FUNCTIONS; f++)
-        moved += fab_bar_page(fab_node_bar(node, 0))->cells[0][f].out.up_bytes;
-    CHECK(moved > 0);
     fab_node_close(node);
 }
 

@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "default_node.h"
+#include "raw_bytes.h"
 #include "regs.h"
 
 enum { VERSION = 1, DMA_MAP, DMA_UNMAP, INFO, REGION_INFO, IRQ_INFO = 7, SET_IRQS, READ, WRITE };
@@ -32,15 +33,6 @@ static inline int dial(void) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *)&where, sizeof where)) abort();
     return fd;
-}
-
-static inline void put(uint8_t *at, unsigned bytes, uint64_t value) {
-    for (unsigned k = 0; k < bytes; k++) at[k] = (uint8_t)(value >> (8 * k));
-}
-static inline uint64_t get(const uint8_t *at, unsigned bytes) {
-    uint64_t value = 0;
-    for (unsigned k = 0; k < bytes; k++) value |= (uint64_t)at[k] << (8 * k);
-    return value;
 }
 
 static inline ssize_t send_with(int client, const void *data, size_t bytes, const int *fds,

@@ -53,6 +53,17 @@ def wait(true: Callable[[], object], what: str, seconds: float = 20.0) -> None:
         time.sleep(0.005)
 
 
+def failure(call: Callable[[], object]) -> str:
+    """What fabcore says of a call that must fail."""
+    import fabcore  # not every guest has it
+
+    try:
+        call()
+    except fabcore.FabricError as error:
+        return str(error)
+    return "(it succeeded)"
+
+
 def ask_host(*words: str) -> None:
     print("HOST", *words, flush=True)
 

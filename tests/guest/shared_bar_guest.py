@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from machine import ask_host, at, case, measured, run, wait
+from machine import ask_host, at, case, failure, measured, run, wait
 
 import fabcore
 
@@ -27,14 +26,6 @@ def resource() -> Path:
     folder = at(SLOT)
     (folder / "enable").write_text("1")
     return folder / "resource2"
-
-
-def failure(call: Callable[[], object]) -> str:
-    try:
-        call()
-    except fabcore.FabricError as error:
-        return str(error)
-    return "(it succeeded)"
 
 
 @case

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from machine import ask_host, at, bind, case, measured, run, setpci, wait
+from machine import ask_host, at, bind, case, failure, measured, run, setpci, wait
 
 import fabcore
 
@@ -24,14 +24,6 @@ MODULE_PORTS, HOST_PORTS = (0, 8), (16, 24)
 PFF_LINK_STATE = 0x134000 + 0xD30  # + 0x1000 * PFF
 OCCURRED, EN_IRQ = 1, 8
 ECHO, UNKNOWN = 0x41, 0x3FF
-
-
-def failure(call: Callable[[], object]) -> str:
-    try:
-        call()
-    except fabcore.FabricError as error:
-        return str(error)
-    return "(it succeeded)"
 
 
 def median(values: list[float]) -> float:
