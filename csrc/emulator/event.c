@@ -42,7 +42,7 @@ static int occur(struct node_switch *sw, uint32_t header, uint32_t summary, unsi
 
 void event_port(struct node_port *port, unsigned k) {
     if (port->partition == PARTITION_NONE) return; /* no bridge that it could be an event of */
-    if (port->ones_until_ns) { /* nothing can be seen there now */
+    if (port->ones_until_ns) {                     /* nothing can be seen there now */
         port->ones_events |= UINT32_C(1) << k;
         return;
     }

@@ -111,9 +111,8 @@ static uint32_t in_pieces(struct node_switch *sw, const uint8_t *in, uint8_t *ou
     if (sw->dump.kind != kind) return MRPC_ERR_STATE; /* not started */
     /* the vendor's library names a host at the start only, and leaves the field 0 afterwards */
     if (step == STEP_GET)
-        return which == 0 || sw->dump.which == which
-                   ? get(sw, (uint32_t)bytes_get(in + 8, 4), out)
-                   : MRPC_ERR_STATE;
+        return which == 0 || sw->dump.which == which ? get(sw, (uint32_t)bytes_get(in + 8, 4), out)
+                                                     : MRPC_ERR_STATE;
     sw->dump.kind = 0;
     return 0;
 }
