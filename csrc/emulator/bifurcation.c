@@ -87,7 +87,7 @@ static uint32_t check(const struct node_switch *sw, unsigned stack,
         if (!port && lanes[k]) ports++;
         if (port && port->split != lanes[k] && relied_upon(port)) return ERR_PORT_BOUND;
     }
-    return ports > FAB_MAX_PORTS ? ERR_CODE : 0;
+    return ports > status_records(sw) ? ERR_CODE : 0; /* the client could not see them all */
 }
 
 /* A link trains to what both its ends have. */
@@ -137,7 +137,9 @@ static void clear_window(struct node_switch *sw, uint32_t pff) {
     for (uint32_t at = base; at < base + GAS_PFF_STRIDE; at += 8) gas_put(sw, at, 8, 0);
 }
 
-/* Lists the made ports anew behind the others; windows nobody has any more read as zero. */
+/* Lists the made ports anew behind the others; windows nobody has any more read as zero. A port
+ * that keeps its place keeps what was written to it (a new one has PFF 0, which is a configured
+ * port's). */
 static void renumber(struct node_switch *sw) {
     uint32_t before = sw->port_count;
     sw->port_count = sw->configured;
@@ -145,6 +147,7 @@ static void renumber(struct node_switch *sw) {
         struct node_port *port = sw->by_id[id];
         if (!port || !port->made) continue;
         uint32_t k = sw->port_count++;
+        if (port->pff == k) continue;
         sw->by_pff[k] = port;
         port->pff = (uint8_t)k;
         clear_window(sw, k);
@@ -163,6 +166,7 @@ static void renumber(struct node_switch *sw) {
     }
     gas_put(sw, GAS_PFF_COUNT, 1, sw->port_count);
     partition_show_all(sw);
+    event_sum_up(sw);
 }
 
 static void apply(struct node_switch *sw, unsigned stack, const uint8_t lanes[STACK_PORTS]) {

@@ -38,10 +38,12 @@ static void bytes_get_port(struct node_port *port, int clear, uint8_t *out) {
     }
 }
 
+/* Another unit is counted from now on: the vendor's tool says that setting the type resets the
+ * counters. modelled: setting the one in force leaves them, so that two clients can agree on it. */
 static void bytes_type(struct node_port *port, int payload) {
     if (port->raw_bytes == !payload) return;
     port->raw_bytes = !payload;
-    memset(port->counted, 0, sizeof port->counted); /* another unit: since the start */
+    bytes_read(port, port->counted);
 }
 
 /* {sub, n, n x {port, clear or type}}; all are checked before any changes. */

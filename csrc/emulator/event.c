@@ -12,8 +12,7 @@ static void set_bit(struct node_switch *sw, uint32_t at, unsigned bit, int on) {
     gas_put(sw, at, 4, on ? value | mask : value & ~mask);
 }
 
-/* The bitmap of partitions: one has an event when itself or one of its ports has. */
-static void sum_up(struct node_switch *sw) {
+void event_sum_up(struct node_switch *sw) {
     uint64_t bitmap = 0;
     for (unsigned p = 0; p < sw->partitions; p++) {
         uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * p;
@@ -50,7 +49,19 @@ void event_port(struct node_port *port, unsigned k) {
     uint32_t header = base + PFF_EVENT_HEADERS + HEADER_STRIDE * k;
     if (occur(port->sw, header, base + PFF_EVENT_SUMMARY, k) == EVENT_TELLS)
         event_raise(port->sw, VECTOR_EVENT);
-    sum_up(port->sw);
+    event_sum_up(port->sw);
+}
+
+/* Through the space's words, which stand aside while the window reads as ones. */
+void event_leave(struct node_port *port) {
+    port->ones_events = 0;
+    space_put(&port->space, PFF_EVENT_SUMMARY, 4, 0);
+    for (unsigned k = 0; k < PFF_EVENTS; k++) {
+        uint32_t at = PFF_EVENT_HEADERS + HEADER_STRIDE * k;
+        uint32_t happened = EVENT_OCCURRED | EVENT_COUNT_MASK;
+        space_put(&port->space, at, 4, space_get(&port->space, at, 4) & ~happened);
+    }
+    event_sum_up(port->sw);
 }
 
 /* Through the space's words, which stand aside while the window reads as ones. */
@@ -69,7 +80,7 @@ int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k)
     uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * partition;
     uint32_t header = base + PART_EVENT_HEADERS + HEADER_STRIDE * k;
     int marked = occur(sw, header, base + PART_EVENT_SUMMARY, k);
-    sum_up(sw);
+    event_sum_up(sw);
     return marked;
 }
 
@@ -172,7 +183,7 @@ int event_write(struct node_switch *sw, uint32_t at, uint32_t value) {
     gas_put(sw, at, 4, next);
     if (value & EVENT_OCCURRED) {
         set_bit(sw, summary, (unsigned)k, 0);
-        sum_up(sw);
+        event_sum_up(sw);
     }
     return 1;
 }

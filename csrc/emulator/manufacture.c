@@ -14,7 +14,8 @@ enum {
     EXPONENT = 0x10001,
     UID_BYTES = 64,
     PSID_BYTES = 16,
-    HASH_KEY = 64, /* what firmware_hash is asked for */
+    PROGRAMMED = 1, /* of 0 unprogrammed, 2 locked, 3 revoked */
+    HASH_KEY = 64,  /* what firmware_hash is asked for */
     HASH_UID = 4096
 };
 
@@ -43,14 +44,14 @@ static uint32_t serial_gen5(struct node_switch *sw, const uint8_t *in, uint8_t *
     return 0;
 }
 
-/* {u8 uid[64], u8 psid[16], u32 which are valid, u32, u32 bl2, u32, u32 main, ...}; sub 0 is the
- * first loader's, 1 of all behind it. */
+/* {u8 uid[64], u8 psid[16], u32 states (bits 1:0 of the psid, 5:4 of the uid), u32, u32 bl2, u32,
+ * u32 main, ...}; sub 0 is the first loader's, 1 of all behind it. */
 static uint32_t serial_gen6(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     if (bytes_get(in, 4) > 1) return MRPC_ERR_SUBCOMMAND;
     for (unsigned k = 0; k < UID_BYTES; k += 4)
         bytes_put(out + k, 4, firmware_hash(sw, HASH_UID + k));
     bytes_put(out + UID_BYTES, 4, sw->node->config.device_id[sw->index]);
-    bytes_put(out + UID_BYTES + PSID_BYTES, 4, 3);
+    bytes_put(out + UID_BYTES + PSID_BYTES, 4, PROGRAMMED | PROGRAMMED << 4);
     bytes_put(out + 88, 4, sw->firmware.secure[FLASH_BL2]);
     bytes_put(out + 96, 4, sw->firmware.secure[FLASH_IMG]);
     return 0;

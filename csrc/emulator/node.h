@@ -289,6 +289,8 @@ int gas_trap(void *context, uint64_t off, uint64_t value, unsigned width);
  * partitions and gives up on all events at one that it does not find. */
 void event_port(struct node_port *port, unsigned k);
 void event_leave(struct node_port *port); /* it has just been unbound; enables stay */
+/* The bitmap of partitions: one has an event when itself or one of its ports has. */
+void event_sum_up(struct node_switch *sw);
 void event_partition(struct node_switch *sw, unsigned partition, unsigned k);
 void event_global(struct node_switch *sw, unsigned k);
 /* What became of an event: FAB_FAULT_EVENT_LOST took it or the chip has none such, its interrupt is
@@ -334,6 +336,7 @@ void mrpc_run(struct node_switch *sw, uint32_t word);         /* the doorbell */
 void bytes_put(uint8_t *out, unsigned bytes, uint64_t value); /* little-endian */
 uint64_t bytes_get(const uint8_t *in, unsigned bytes);
 uint16_t port_ltssm(const struct node_port *port);
+unsigned status_records(const struct node_switch *sw); /* ports that a link status can show */
 
 /* ---- counters.c, evcounter.c, latency.c: firmware command 0x07 ---- */
 struct node_port *counters_port(const struct node_switch *sw, unsigned id); /* or NULL */

@@ -34,9 +34,13 @@ static void status_record(const struct node_port *port, uint8_t *out) {
     out[11] = 0; /* first lane; lanes are not reversed */
 }
 
-static uint32_t link_status(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+unsigned status_records(const struct node_switch *sw) {
     static const uint8_t most[] = {[4] = RECORDS_GEN4, RECORDS_GEN5, RECORDS_GEN6};
-    unsigned records = most[sw->generation], filled = 0;
+    return most[sw->generation];
+}
+
+static uint32_t link_status(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
+    unsigned records = status_records(sw), filled = 0;
     uint64_t wanted = bytes_get(in, 8), above = sw->generation == 6 ? bytes_get(in + 8, 8) : 0;
     for (uint32_t k = 0; k < sw->port_count && filled < records; k++)
         if (!(wanted | above) || wanted >> sw->by_pff[k]->cfg.port & 1)

@@ -61,6 +61,8 @@ static void test_gen6_answers_116_and_808_bytes(void) {
     CHECK_EQ(ask(node, 0, 0x124, sub, 4, out, 116), 0);
     CHECK(some(out, 64));
     CHECK_EQ(word_at(out, 64), 0x6160);
+    CHECK_EQ(word_at(out, 80) & 3, 1);      /* PSID: programmed; 3 would be revoked */
+    CHECK_EQ(word_at(out, 80) >> 4 & 3, 1); /* UID */
     sub[0] = 0;
     CHECK_EQ(ask(node, 0, 0x126, sub, 4, out, 808), 0);
     for (unsigned k = 0; k < 12; k++) CHECK_EQ(some(out + 40 + 64 * k, 64), k < 4);

@@ -156,11 +156,46 @@ static void test_topology_of_a_chip_divided_as_far_as_it_goes(void) {
     fab_node_close(node);
 }
 
+/* `status` shows 20 ports of a Gen6: no division makes more. */
+static void test_a_division_makes_no_port_that_status_could_not_show(void) {
+    fab_node *node = NULL;
+    uint8_t none[16] = {0}, status[240];
+    default_node_fill(&plan);
+    for (unsigned k = 0; k < DEFAULT_SWITCHES; k++) plan.config.device_id[k] = 0x6164;
+    CHECK_EQ(fab_node_create(&plan.config, plan.ports, NULL, &node), 0);
+    CHECK_EQ(bifurcate(node, 0, 1, 0, 0xFFFFFFFF), 0);       /* 7 and 7 more */
+    CHECK_EQ(bifurcate(node, 0, 1, 1, 0xFFFFFFFF), 0x54042); /* 21 */
+    CHECK_EQ(bifurcate(node, 0, 1, 1, 0x0FFFFFFF), 0);       /* 20 */
+    CHECK_EQ(ask(node, 0, 0x1C, none, 16, status, 240), 0);
+    for (unsigned k = 0; k < 20; k++) CHECK(status[12 * k + 3] >> 4 <= 10);
+    fab_node_close(node);
+}
+
+/* What a client has enabled at a port, and what happened there, outlives other ports' coming. */
+static void test_a_port_that_keeps_its_place_keeps_its_events(void) {
+    fab_node *node = make();
+    const uint64_t aer = 0x134000 + 0x7000 + 0xC10;
+    CHECK_EQ(bifurcate(node, 0, 1, 0, 0x00040004), 0); /* port 4 is PFF 7 */
+    CHECK_EQ(port_bind(node, 0, 0, 1, 1, 4), 0);
+    fab_bar_write32(fab_node_bar(node, 0), aer, 0x8);
+    CHECK_EQ(fab_node_fault(node, 0, FAB_FAULT_CORRECTABLE, 4, 0), 0);
+    fab_bar_write32(fab_node_bar(node, 0), 0x456C, 1); /* the binding's own event */
+    CHECK_EQ(reg(node, 0, 0x1810), 3);
+    CHECK_EQ(bifurcate(node, 0, 1, 1, 0x00040004), 0);
+    CHECK_EQ(window(node, 0, 12), 0x134000 + 0x8000);
+    CHECK_EQ(reg(node, 0, aer), 0x29);
+    CHECK_EQ(reg(node, 0, 0x134000 + 0x7C00), 1);
+    CHECK_EQ(reg(node, 0, 0x1810), 3);
+    fab_node_close(node);
+}
+
 int main(void) {
     test_a_stack_is_divided_and_joined_again();
     test_a_divided_link_carries_less();
     test_a_port_without_lanes_is_off();
     test_impossible_divisions_are_refused();
     test_topology_of_a_chip_divided_as_far_as_it_goes();
+    test_a_division_makes_no_port_that_status_could_not_show();
+    test_a_port_that_keeps_its_place_keeps_its_events();
     return CHECK_RESULT;
 }

@@ -148,7 +148,9 @@ static void test_tlps_are_what_bytes_and_requests_take(void) {
     for (int mode = FAB_TRAFFIC_FLUID; mode <= FAB_TRAFFIC_TLP; mode++) {
         fab_node *node = make();
         uint64_t tlps[2][3], bytes[2][3];
+        uint8_t raw[4] = {12, 1, 16, 0};
         CHECK_EQ(bind(node, 0, 16, 0, PDFID(0, 1)), 0);
+        CHECK_EQ(command(node, 0, LOCAL(MRPC_PORT_COUNTERS), raw, 4, NULL, 0), 0);
         CHECK_EQ(fab_node_set_mode(node, mode), 0);
         offer(node, 0, 1, 256 * 1000 * 1e3, 256 * 500 * 1e3);
         CHECK_EQ(fab_node_advance(node, 1e-3), 0);
@@ -157,9 +159,8 @@ static void test_tlps_are_what_bytes_and_requests_take(void) {
         const struct node_port *port = node_find_port(node, 0, 16);
         wiring_tlps(port, tlps);
         wiring_counters(port, bytes);
-        uint8_t raw[4] = {12, 1, 16, 0}, read[4] = {1, 1, 16, 0};
+        uint8_t read[4] = {1, 1, 16, 0};
         uint64_t c[7];
-        CHECK_EQ(command(node, 0, LOCAL(MRPC_PORT_COUNTERS), raw, 4, NULL, 0), 0);
         CHECK_EQ(command(node, 0, LOCAL(MRPC_PORT_COUNTERS), read, 4, c, 56), 0);
         CHECK_EQ(c[1], 256000 + 24 * tlps[0][0]); /* posted writes leave to the host */
         CHECK_EQ(c[3], 24 * 250);
