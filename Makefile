@@ -68,9 +68,12 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-# Ten minutes of the real loop on live input: memory and descriptors must stay flat.
+# Ten minutes of the real loop on live input, whose memory and descriptors must stay flat, and as
+# long of every fuzz target.
+SOAK_SECONDS ?= 600
 soak: $(VENV)/.ready
-	$(BIN)/python bench/soak.py --seconds 600 --out docs/soak.json
+	$(BIN)/python bench/soak.py --seconds $(SOAK_SECONDS) --out docs/soak.json
+	tests/fuzz/run.sh $(SOAK_SECONDS)
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse

@@ -19,7 +19,6 @@ _TEXT = {
     errno.ENOTSUP: "not supported here",
     errno.ENOTRECOVERABLE: "it failed, and putting back what it had changed failed too; look at the device before going on",
     errno.ECANCELED: "an earlier operation of the open change failed; roll it back first",
-    errno.ENOSPC: "the open change has no room for its way back; open one with more steps",
 }
 
 

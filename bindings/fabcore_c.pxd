@@ -154,6 +154,7 @@ cdef extern from "fabcore.h" nogil:
     int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *data,
                         size_t in_bytes, void *out, size_t out_bytes, uint32_t *code)
     uint32_t fab_switch_refusal(const fab_switch *sw, uint32_t *command)
+    uint32_t fab_switch_mailbox_holder(const fab_switch *sw)
     void fab_switch_set_timeout(fab_switch *sw, uint64_t timeout_ns)
     int fab_switch_ports(fab_switch *sw, fab_port_info *out, size_t max)
     int fab_switch_routes(fab_switch *sw, uint8_t *out, size_t max)

@@ -22,13 +22,25 @@ cdef class _SwitchHandle:
         cdef uint32_t command = 0, code
         if rc == -errno.ENODEV:
             _raise_bar(rc, self.bar.target)
+        if rc == -errno.ENOSPC:
+            raise FabricError(
+                f"{self.bar.target}: {what}: the open change has no room for its way back; "
+                "open one with more steps"
+            )
         if rc == -errno.ESTALE:
             self._other(f"{what}: this controller's lease ran out, and ")
         if -rc in _ENDS:
             code = fab_switch_refusal(self._sw, &command)
             if command:
-                _raise_mrpc(rc, command, code, f"{self.bar.target}: {what}")
+                self._refused(rc, command, code, f"{self.bar.target}: {what}")
         _raise(rc, f"{self.bar.target}: {what}")
+
+    cdef int _refused(self, long long rc, uint32_t command, uint32_t code, what) except -1:
+        """A firmware command that failed: how, or who kept it from being sent."""
+        cdef uint32_t holder = fab_switch_mailbox_holder(self._sw)
+        if rc == -errno.ETIMEDOUT and holder:
+            raise FirmwareError(command, holder, what, "busy")
+        _raise_mrpc(rc, command, code, what)
 
     cdef int _other(self, str why) except -1:
         """Another controller owns it: who."""

@@ -46,7 +46,7 @@ cdef class Switch(_SwitchBindings):
         with nogil:
             rc = fab_switch_mrpc(self._sw, command, to, q, n, p, reply_len, &code)
         if rc < 0:
-            _raise_mrpc(rc, command, code, self.bar.target)
+            self._refused(rc, command, code, self.bar.target)
         return out
 
     def set_timeout(self, double seconds):

@@ -91,6 +91,11 @@ def test_help_is_light_and_names_every_command() -> None:
     assert all(command in out.stdout for command in COMMANDS)
 
 
+def test_help_shows_the_brackets_of_toml_tables() -> None:
+    done = CliRunner().invoke(app, ["emulate", "--help"], env={"COLUMNS": "160"})
+    assert "Fault script: [[fault]] at_s" in done.stdout
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches_by_example(command: str) -> None:
     done = CliRunner().invoke(app, [command, "--help"])

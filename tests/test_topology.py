@@ -194,6 +194,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ("negative supply", MODULE, MODULE.replace("350.0", "-1.0"), "supply_w"),
     ("endless supply", MODULE, MODULE.replace("350.0", "1" + "0" * 400), "supply_w"),
     ("unknown chip", "device_id = 0x5200", "device_id = 0x5299", "names no chip"),
+    ("port faster than its chip", *port_entry(0, 8, gen=6), "a Gen5 chip (0x5200): use gen 5"),
     ("switch twice", "[[switch]]\nid = 1\n", "[[switch]]\nid = 0\n", "appears twice"),
     ("odd MPS", "mps = 256", "mps = 300", "mps 300"),
     ("odd MRRS", "mrrs = 512", "mrrs = 64", "mrrs 64"),
@@ -223,6 +224,15 @@ def test_a_bad_file_is_refused_with_file_and_line(
     if word not in ("no [[module]]", "already has a link", "[node] is missing", "appears twice"):
         line = int(message[len(str(file)) + 1 :].split(":")[0])
         assert start <= line <= start + reach, message
+
+
+def test_ports_too_fast_for_an_older_chip_are_named_at_their_entry() -> None:
+    text = TEXT.replace("device_id = 0x5200", "device_id = 0x4200", 1)
+    line = next(k for k, row in enumerate(text.splitlines(), 1) if row == "gen = 5")
+    with pytest.raises(TopologyError, match=rf"^<text>:{line}: port 0:0: gen 5 .* Gen4 chip"):
+        Topology.load(text)
+    slower = text.replace("gen = 5", "gen = 4", 7)  # all of switch 0
+    assert Topology.load(slower).switches[0].generation == 4
 
 
 def test_the_line_of_the_second_of_two_clashing_entries_is_named() -> None:

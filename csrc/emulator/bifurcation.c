@@ -99,7 +99,7 @@ static void set_link(struct node_port *port) {
 }
 
 static void set_width(struct node_port *port, uint8_t lanes) {
-    uint32_t at = PORT_PCIE + PCIE_LNKCAP;
+    uint32_t at = PORT_PCIE + PCIE_LINK_CAP;
     uint32_t rest = space_get(&port->space, at, 4) & ~(UINT32_C(0x3F) << 4);
     port->split = port->cfg.cfg_lanes = lanes;
     if (lanes) space_put(&port->space, at, 4, rest | (uint32_t)lanes << 4);
@@ -188,7 +188,7 @@ static void apply(struct node_switch *sw, unsigned stack, const uint8_t lanes[ST
     if (!came_or_went) return;
     const uint8_t changed[8] = {(uint8_t)sw->index, (uint8_t)(stack * STACK_PORTS)};
     renumber(sw);
-    gfms_event(sw, GFMS_EVENT_DATABASE, changed, sizeof changed);
+    gfms_event(sw, FAB_GFMS_DATABASE_CHANGED, changed, sizeof changed);
 }
 
 static uint32_t set(struct node_switch *sw, unsigned stack, uint32_t code) {

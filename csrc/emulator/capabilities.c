@@ -66,30 +66,31 @@ static void slot(struct space *s, uint32_t at, const struct node_port *port,
 
 void space_pcie(struct space *s, uint32_t at, unsigned type, const struct node_port *port,
                 const struct fab_node_config *config) {
-    int down = type == PCIE_DOWNSTREAM, has_slot = down && port->cfg.kind == FAB_PORT_MODULE;
+    int down = type == PCIE_TYPE_DOWNSTREAM, has_slot = down && port->cfg.kind == FAB_PORT_MODULE;
     uint32_t mps = payload_code(config->mps), mrrs = payload_code(config->mrrs);
     uint32_t link = port->cfg.gen | (uint32_t)port->cfg.cfg_lanes << 4 | 1u << 22;
     space_cap(s, at, CAP_PCIE);
     space_put(s, at + 0x02, 2, 2 | type << 4 | (has_slot ? 0x100u : 0));
     space_put(s, at + PCIE_DEVCAP, 4,
               mps | 1u << 5 | 1u << 15); /* extended tags, role-based errors */
-    space_put(s, at + PCIE_DEVCTL, 2, 0x0100 | mps << 5 | (type == PCIE_ENDPOINT ? mrrs << 12 : 0));
-    space_allow(s, at + PCIE_DEVCTL, 2, type == PCIE_ENDPOINT ? 0x7FFF : 0x01EF);
+    space_put(s, at + PCIE_DEVCTL, 2,
+              0x0100 | mps << 5 | (type == PCIE_TYPE_ENDPOINT ? mrrs << 12 : 0));
+    space_allow(s, at + PCIE_DEVCTL, 2, type == PCIE_TYPE_ENDPOINT ? 0x7FFF : 0x01EF);
     space_clearable(s, at + PCIE_DEVSTA, 2, 0x000F);
     /* surprise down, link active and bandwidth notification are told by downstream ports */
     if (down) link |= 7u << 19;
-    if (type != PCIE_ENDPOINT) link |= (uint32_t)port->cfg.port << 24;
-    space_put(s, at + PCIE_LNKCAP, 4, link);
-    space_allow(s, at + PCIE_LNKCTL, 2, down ? 0x0ED3 : 0x02C3);
-    space_put(s, at + PCIE_LNKSTA, 2, 0x1001);
-    space_clearable(s, at + PCIE_LNKSTA, 2, down ? 0xC000 : 0);
+    if (type != PCIE_TYPE_ENDPOINT) link |= (uint32_t)port->cfg.port << 24;
+    space_put(s, at + PCIE_LINK_CAP, 4, link);
+    space_allow(s, at + PCIE_LINK_CONTROL, 2, down ? 0x0ED3 : 0x02C3);
+    space_put(s, at + PCIE_LINK_STATUS, 2, 0x1001);
+    space_clearable(s, at + PCIE_LINK_STATUS, 2, down ? 0xC000 : 0);
     if (has_slot) slot(s, at, port, config);
     space_put(s, at + 0x24, 4, down ? 0x30 : 0x10); /* completion timeout disable, ARI forwarding */
     space_allow(s, at + 0x28, 2, down ? 0x003F : 0x001F);
     space_put(s, at + 0x2C, 4, ((1u << port->cfg.gen) - 1) << 1);
-    space_put(s, at + PCIE_LNKCTL2, 2, port->cfg.gen);
-    space_allow(s, at + PCIE_LNKCTL2, 2, 0x000F);
-    space_sticky(s, at + PCIE_LNKCTL2, 2, 0x000F);
+    space_put(s, at + PCIE_LINK_CONTROL2, 2, port->cfg.gen);
+    space_allow(s, at + PCIE_LINK_CONTROL2, 2, 0x000F);
+    space_sticky(s, at + PCIE_LINK_CONTROL2, 2, 0x000F);
 }
 
 /* Every register of it is sticky: whoever comes back after the reset wants to know. */

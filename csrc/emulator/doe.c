@@ -17,7 +17,7 @@ enum {
 #define CONTROL_GO UINT32_C(0x80000000)
 #define STATUS_READY UINT32_C(0x80000000)
 
-/* Protocols by discovery index: vendor | type << 16. SPDM will be the next. */
+/* Protocols by discovery index: vendor | type << 16. */
 static const uint32_t protocols[] = {DISCOVERY};
 enum { PROTOCOLS = sizeof protocols / sizeof *protocols };
 

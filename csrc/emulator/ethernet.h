@@ -7,8 +7,8 @@
  *
  * One thread at a time per session. Calls lock the node; the caller must not hold its lock.
  */
-#ifndef FAB_ETHERNET_H
-#define FAB_ETHERNET_H
+#ifndef FAB_EMULATOR_ETHERNET_H
+#define FAB_EMULATOR_ETHERNET_H
 
 #include "node.h"
 

@@ -64,18 +64,6 @@ void event_leave(struct node_port *port) {
     event_sum_up(port->sw);
 }
 
-/* Through the space's words, which stand aside while the window reads as ones. */
-void event_leave(struct node_port *port) {
-    port->ones_events = 0;
-    space_put(&port->space, PFF_EVENT_SUMMARY, 4, 0);
-    for (unsigned k = 0; k < PFF_EVENTS; k++) {
-        uint32_t at = PFF_EVENT_HEADERS + HEADER_STRIDE * k;
-        uint32_t happened = EVENT_OCCURRED | EVENT_COUNT_MASK;
-        space_put(&port->space, at, 4, space_get(&port->space, at, 4) & ~happened);
-    }
-    sum_up(port->sw);
-}
-
 int event_mark_partition(struct node_switch *sw, unsigned partition, unsigned k) {
     uint32_t base = GAS_PART_CFG + GAS_PART_STRIDE * partition;
     uint32_t header = base + PART_EVENT_HEADERS + HEADER_STRIDE * k;

@@ -16,11 +16,11 @@ struct shape {
 };
 /* In the order of the partition list, which differs by what a generation leaves out. */
 static const struct shape shapes[] = {
-    {FLASH_MAP, 2, GENS_ALL, 64 * KIB},     {FLASH_KEY, 2, GENS_ALL, 64 * KIB},
-    {FLASH_RIOT, 2, GEN_BIT(5), 256 * KIB}, {FLASH_BL2, 2, GENS_ALL, 512 * KIB},
-    {FLASH_CFG, 2, GENS_ALL, 1 * MIB},      {FLASH_IMG, 2, GENS_ALL, 8 * MIB},
-    {FLASH_NVLOG, 1, GENS_ALL, 1 * MIB},    {FLASH_CERT, 2, GEN_BIT(6), 64 * KIB},
-    {FLASH_DEBUG, 2, GEN_BIT(6), 64 * KIB}, {FLASH_VENDOR, 8, GENS_ALL, 64 * KIB},
+    {FAB_FIRMWARE_MAP, 2, GENS_ALL, 64 * KIB},     {FAB_FIRMWARE_KEY, 2, GENS_ALL, 64 * KIB},
+    {FAB_FIRMWARE_RIOT, 2, GEN_BIT(5), 256 * KIB}, {FAB_FIRMWARE_BL2, 2, GENS_ALL, 512 * KIB},
+    {FAB_FIRMWARE_CFG, 2, GENS_ALL, 1 * MIB},      {FAB_FIRMWARE_IMG, 2, GENS_ALL, 8 * MIB},
+    {FAB_FIRMWARE_NVLOG, 1, GENS_ALL, 1 * MIB},    {FAB_FIRMWARE_CERT, 2, GEN_BIT(6), 64 * KIB},
+    {FAB_FIRMWARE_DEBUG, 2, GEN_BIT(6), 64 * KIB}, {FAB_FIRMWARE_VENDOR, 8, GENS_ALL, 64 * KIB},
 };
 
 /* CRC-32 as in Ethernet and zip. modelled: what a real image's CRC is taken by is not public; the
@@ -48,7 +48,7 @@ uint32_t firmware_hash(const struct node_switch *sw, uint32_t what) {
 }
 
 uint32_t firmware_type_number(unsigned generation, unsigned type) {
-    return generation != 5 && type > FLASH_RIOT ? type - 1 : type; /* only Gen5 has RIOT */
+    return generation != 5 && type > FAB_FIRMWARE_RIOT ? type - 1 : type; /* only Gen5 has RIOT */
 }
 
 int firmware_type_of(const struct node_switch *sw, const uint8_t *metadata) {
@@ -102,12 +102,12 @@ static void partition(struct node_switch *sw, const struct shape *shape, unsigne
                                  .start = *start,
                                  .bytes = shape->bytes,
                                  /* modelled: the map describes this flash and stays */
-                                 .read_only = shape->type == FLASH_MAP};
+                                 .read_only = shape->type == FAB_FIRMWARE_MAP};
     *start += shape->bytes;
-    if (shape->type > FLASH_NVLOG) return; /* empty */
+    if (shape->type > FAB_FIRMWARE_NVLOG) return; /* empty */
     p->valid = 1;
     p->active = slot == 0;
-    if (shape->type < FLASH_NVLOG) factory_metadata(sw, p);
+    if (shape->type < FAB_FIRMWARE_NVLOG) factory_metadata(sw, p);
 }
 
 void firmware_build(struct node_switch *sw) {
@@ -125,21 +125,24 @@ void firmware_build(struct node_switch *sw) {
 
 void firmware_publish(struct node_switch *sw) {
     /* the registers know RIOT and Gen6's own partitions not */
-    static const uint8_t pairs[] = {FLASH_BL2, FLASH_CFG, FLASH_IMG, FLASH_KEY};
+    static const uint8_t pairs[] = {FAB_FIRMWARE_BL2, FAB_FIRMWARE_CFG, FAB_FIRMWARE_IMG,
+                                    FAB_FIRMWARE_KEY};
     static const uint8_t numbers[] = {4, 6, 8, 2};
     struct node_firmware *fw = &sw->firmware;
     uint32_t at = GAS_FLASH_PARTS, version = 0;
     for (unsigned j = 0; j < sizeof pairs; j++) gas_put(sw, GAS_RUNNING_BL2 + 2 * j, 2, 0);
     for (unsigned k = 0; k < fw->parts; k++) {
         const struct node_partition *p = &fw->part[k];
-        if (p->type == FLASH_IMG && p->running)
+        if (p->type == FAB_FIRMWARE_IMG && p->running)
             version = (uint32_t)bytes_get(p->metadata + METADATA_VERSION, 4);
         for (unsigned j = 0; j < sizeof pairs; j++) {
             if (p->type != pairs[j]) continue;
             if (p->active) gas_put(sw, GAS_FLASH_ACTIVE + j, 1, p->slot);
             if (p->running) gas_put(sw, GAS_RUNNING_BL2 + 2 * j, 2, numbers[j] + p->slot);
         }
-        if (p->type == FLASH_RIOT || p->type == FLASH_CERT || p->type == FLASH_DEBUG) continue;
+        if (p->type == FAB_FIRMWARE_RIOT || p->type == FAB_FIRMWARE_CERT ||
+            p->type == FAB_FIRMWARE_DEBUG)
+            continue;
         gas_put(sw, at, 4, p->start);
         gas_put(sw, at + 4, 4, p->bytes);
         at += 8;
@@ -149,7 +152,7 @@ void firmware_publish(struct node_switch *sw) {
 
 /* The loader that stops when an image of this type cannot be used. */
 static uint8_t stopped_by(unsigned type) {
-    return type == FLASH_CFG || type == FLASH_IMG ? BOOT_BL2 : BOOT_BL1;
+    return type == FAB_FIRMWARE_CFG || type == FAB_FIRMWARE_IMG ? BOOT_BL2 : BOOT_BL1;
 }
 
 void firmware_boot(struct node_switch *sw) {
@@ -157,12 +160,13 @@ void firmware_boot(struct node_switch *sw) {
     fw->phase = BOOT_MAIN;
     for (unsigned k = 0; k < fw->parts; k++) {
         const struct node_partition *p = &fw->part[k];
-        if (p->type < FLASH_NVLOG && p->active && !p->valid && stopped_by(p->type) < fw->phase)
+        if (p->type < FAB_FIRMWARE_NVLOG && p->active && !p->valid &&
+            stopped_by(p->type) < fw->phase)
             fw->phase = stopped_by(p->type);
     }
     for (unsigned k = 0; k < fw->parts; k++) {
         struct node_partition *p = &fw->part[k];
-        int reached = p->type >= FLASH_NVLOG || stopped_by(p->type) < fw->phase;
+        int reached = p->type >= FAB_FIRMWARE_NVLOG || stopped_by(p->type) < fw->phase;
         p->running = p->active && p->valid && reached;
         p->fresh = 0;
         if (!p->running || p->type >= FLASH_SECURED) continue;

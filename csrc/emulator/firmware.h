@@ -3,29 +3,19 @@
  * An image's bytes are received and checked as they come; what stays of one is its metadata, whose
  * CRC was found right. Guarded by the node's lock, as all of it.
  */
-#ifndef FAB_FIRMWARE_H
-#define FAB_FIRMWARE_H
+#ifndef FAB_EMULATOR_FIRMWARE_H
+#define FAB_EMULATOR_FIRMWARE_H
 
+#include "fabcore.h"
 #include "regs_firmware.h"
 
-/* Kinds of images in Gen5's numbering, which is the longest. */
 enum {
-    FLASH_MAP,
-    FLASH_KEY,
-    FLASH_RIOT,
-    FLASH_BL2,
-    FLASH_CFG,
-    FLASH_IMG,
-    FLASH_NVLOG,
-    FLASH_CERT,
-    FLASH_DEBUG,
-    FLASH_VENDOR,
     FLASH_PARTS = 23, /* of Gen6, which has most */
-    FLASH_SECURED = FLASH_IMG + 1
+    FLASH_SECURED = FAB_FIRMWARE_IMG + 1
 };
 
 struct node_partition {
-    uint8_t type; /* FLASH_*; constant */
+    uint8_t type; /* FAB_FIRMWARE_*; constant */
     uint8_t slot; /* among those of its type; constant */
     uint8_t valid;
     uint8_t active; /* runs after the next boot */
@@ -72,7 +62,7 @@ int firmware_answers(const struct node_switch *sw, uint32_t id);
 /* The vendor's client sends images through the mailbox without naming the PAX that it means: its
  * own. True for such a command. */
 int firmware_for_this(uint32_t word, const uint8_t *in);
-/* The number that images of a generation give a FLASH_* type, and back (-1 = none). */
+/* The number that images of a generation give a FAB_FIRMWARE_* kind, and back (-1 = none). */
 uint32_t firmware_type_number(unsigned generation, unsigned type);
 int firmware_type_of(const struct node_switch *sw, const uint8_t *metadata);
 struct node_partition *firmware_find(struct node_firmware *fw, unsigned type, int active);

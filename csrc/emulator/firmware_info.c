@@ -7,13 +7,15 @@
 struct head {
     uint8_t type, running, redundant;
 };
-static const struct head heads_gen5[] = {{FLASH_RIOT, 0xC, 0x15},
-                                         {FLASH_BL2, 0xD, 0x16},
-                                         {FLASH_CFG, 0xE, 0x17},
-                                         {FLASH_IMG, 0xF, 0x18},
-                                         {FLASH_KEY, 0x10, 0x14}};
-static const struct head heads_gen46[] = {
-    {FLASH_BL2, 0xC, 0x15}, {FLASH_CFG, 0xD, 0x16}, {FLASH_IMG, 0xE, 0x17}, {FLASH_KEY, 0xF, 0x14}};
+static const struct head heads_gen5[] = {{FAB_FIRMWARE_RIOT, 0xC, 0x15},
+                                         {FAB_FIRMWARE_BL2, 0xD, 0x16},
+                                         {FAB_FIRMWARE_CFG, 0xE, 0x17},
+                                         {FAB_FIRMWARE_IMG, 0xF, 0x18},
+                                         {FAB_FIRMWARE_KEY, 0x10, 0x14}};
+static const struct head heads_gen46[] = {{FAB_FIRMWARE_BL2, 0xC, 0x15},
+                                          {FAB_FIRMWARE_CFG, 0xD, 0x16},
+                                          {FAB_FIRMWARE_IMG, 0xE, 0x17},
+                                          {FAB_FIRMWARE_KEY, 0xF, 0x14}};
 
 static void record(const struct node_partition *p, uint8_t *out) {
     uint32_t version = (uint32_t)bytes_get(p->metadata + METADATA_VERSION, 4);
@@ -51,7 +53,8 @@ static uint32_t list(struct node_switch *sw, uint8_t *out) {
 static uint32_t metadata(struct node_switch *sw, uint8_t part, uint8_t *out) {
     const struct node_firmware *fw = &sw->firmware;
     if (part >= fw->parts) return MRPC_ERR_PARAMETER;
-    if (!fw->part[part].valid || fw->part[part].type >= FLASH_NVLOG) return MRPC_ERR_PARAMETER;
+    if (!fw->part[part].valid || fw->part[part].type >= FAB_FIRMWARE_NVLOG)
+        return MRPC_ERR_PARAMETER;
     memcpy(out, fw->part[part].metadata, METADATA_BYTES);
     return 0;
 }

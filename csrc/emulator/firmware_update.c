@@ -63,7 +63,7 @@ static struct node_partition *target(struct node_firmware *fw, unsigned type, un
     struct node_partition *active = firmware_find(fw, type, 1);
     struct node_partition *inactive = firmware_find(fw, type, 0);
     *why = DOWNLOAD_HEADER;
-    if (!inactive || type >= FLASH_NVLOG) return NULL; /* no such image is taken */
+    if (!inactive || type >= FAB_FIRMWARE_NVLOG) return NULL; /* no such image is taken */
     *why = DOWNLOAD_READ_ONLY;
     if (inactive->read_only) return NULL;
     if (!inactive->running) return inactive;
@@ -137,7 +137,7 @@ static void finish(struct node_switch *sw) {
         struct node_partition *other = firmware_find(fw, p->type, 1);
         if (other) other->active = 0;
         p->active = 1;
-        fw->status = p->type == FLASH_CFG ? DOWNLOAD_DATA_ACTIVE : DOWNLOAD_FIRMWARE_ACTIVE;
+        fw->status = p->type == FAB_FIRMWARE_CFG ? DOWNLOAD_DATA_ACTIVE : DOWNLOAD_FIRMWARE_ACTIVE;
     }
     firmware_publish(sw);
 }
@@ -192,7 +192,8 @@ static uint32_t status(const struct node_switch *sw, uint8_t *out) {
 /* The other partition of each type that is named boots next; modelled: even an invalid one, which
  * the boot loader then stops at. */
 static uint32_t toggle(struct node_switch *sw, const uint8_t *in) {
-    static const uint8_t order[] = {FLASH_IMG, FLASH_CFG, FLASH_BL2, FLASH_KEY, FLASH_RIOT};
+    static const uint8_t order[] = {FAB_FIRMWARE_IMG, FAB_FIRMWARE_CFG, FAB_FIRMWARE_BL2,
+                                    FAB_FIRMWARE_KEY, FAB_FIRMWARE_RIOT};
     struct node_firmware *fw = &sw->firmware;
     /* only Gen5 has RIOT: the others' byte is not meant */
     unsigned types = sw->generation == 5 ? sizeof order : sizeof order - 1;

@@ -27,7 +27,7 @@ void function_spaces_reset(struct node_port *port, enum reset how) {
 static void level_reset(struct fab_node *node, struct node_module *m, unsigned function) {
     struct space s = function_space(m, function);
     uint32_t payload = space_get(&s, FUNCTION_PCIE + PCIE_DEVCTL, 2) & 0x00E0;
-    uint32_t link = space_get(&s, FUNCTION_PCIE + PCIE_LNKCTL, 2);
+    uint32_t link = space_get(&s, FUNCTION_PCIE + PCIE_LINK_CONTROL, 2);
     uint32_t table[64] = {0}, control = 0;
     struct vc vc = m->vc;
     if (function == 0 && vc.cap) {
@@ -37,7 +37,7 @@ static void level_reset(struct fab_node *node, struct node_module *m, unsigned f
     forget(node, m, function, RESET_FUNCTION);
     uint32_t rest = space_get(&s, FUNCTION_PCIE + PCIE_DEVCTL, 2) & ~UINT32_C(0x00E0);
     space_put(&s, FUNCTION_PCIE + PCIE_DEVCTL, 2, rest | payload);
-    space_put(&s, FUNCTION_PCIE + PCIE_LNKCTL, 2, link);
+    space_put(&s, FUNCTION_PCIE + PCIE_LINK_CONTROL, 2, link);
     if (function != 0) return;
     function_space_link(m->port);
     if (!vc.cap) return;

@@ -70,15 +70,15 @@ struct space function_space(struct node_module *m, unsigned function) {
 /* What the PF sets for its VFs too, is reserved in theirs: sizes, the link. */
 static void pcie(struct space *s, const struct node_port *port, const struct fab_node_config *c,
                  int physical) {
-    space_pcie(s, FUNCTION_PCIE, PCIE_ENDPOINT, port, c);
+    space_pcie(s, FUNCTION_PCIE, PCIE_TYPE_ENDPOINT, port, c);
     space_set(s, FUNCTION_PCIE + PCIE_DEVCAP, 4, DEVCAP_FLR);
     if (physical) return;
     space_put(s, FUNCTION_PCIE + PCIE_DEVCTL, 2, 0);
     space_allow(s, FUNCTION_PCIE + PCIE_DEVCTL, 2, 0);
-    space_allow(s, FUNCTION_PCIE + PCIE_LNKCTL, 2, 0);
-    space_put(s, FUNCTION_PCIE + PCIE_LNKSTA, 2, 0);
-    space_put(s, FUNCTION_PCIE + PCIE_LNKCTL2, 2, 0);
-    space_allow(s, FUNCTION_PCIE + PCIE_LNKCTL2, 2, 0);
+    space_allow(s, FUNCTION_PCIE + PCIE_LINK_CONTROL, 2, 0);
+    space_put(s, FUNCTION_PCIE + PCIE_LINK_STATUS, 2, 0);
+    space_put(s, FUNCTION_PCIE + PCIE_LINK_CONTROL2, 2, 0);
+    space_allow(s, FUNCTION_PCIE + PCIE_LINK_CONTROL2, 2, 0);
 }
 
 void function_space_build(struct fab_node *node, struct node_module *m, unsigned function) {
@@ -106,7 +106,7 @@ void function_space_build(struct fab_node *node, struct node_module *m, unsigned
 void function_space_link(struct node_port *port) {
     struct space s = function_space(&port->sw->node->modules[port->cfg.index], 0);
     uint32_t state = port->up ? port->neg_gen | (uint32_t)port->neg_lanes << 4 : 1;
-    space_put(&s, FUNCTION_PCIE + PCIE_LNKSTA, 2, state | 1u << 12);
+    space_put(&s, FUNCTION_PCIE + PCIE_LINK_STATUS, 2, state | 1u << 12);
     space_equalised(&s, AT_PHY, port->cfg.gen, port->phy_lanes, FUNCTION_PCIE, port->neg_gen);
 }
 

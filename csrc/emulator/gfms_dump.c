@@ -4,16 +4,11 @@
 #include "node.h"
 
 enum {
-    SECTION_HEAD = 12,
     FABRIC_BYTES = 88,
     FABRIC_PORT_BYTES = 32,
     REACH_UNICAST = 0,
     REACH_NONE = 2,
-    STEP_START = 1, /* of reading in pieces */
-    STEP_GET = 2,
-    STEP_FINISH = 3,
-    PIECE_HEAD_DW = 3,
-    PIECE_DW = 0xF0 /* with its head: the vendor's library takes no more at once */
+    PIECE_BYTES = 4 * 0xF0 /* with its head: the vendor's library takes no more at once */
 };
 
 void gfms_section(struct node_switch *sw, uint8_t *out, unsigned kind, uint32_t bytes) {
@@ -27,7 +22,7 @@ void gfms_section(struct node_switch *sw, uint8_t *out, unsigned kind, uint32_t 
 static uint32_t dump_fabric(struct node_switch *sw, uint8_t *out) {
     gfms_section(sw, out, GFMS_FABRIC, FABRIC_BYTES);
     for (unsigned k = 0; k < FAB_MAX_SWITCHES; k++) {
-        uint8_t *entry = out + SECTION_HEAD + 12 + 4 * k;
+        uint8_t *entry = out + GFMS_SECTION_HEAD + 12 + 4 * k;
         entry[0] = (uint8_t)k;
         entry[1] = fabric_reaches(sw, k) ? REACH_UNICAST : REACH_NONE;
     }
@@ -38,7 +33,7 @@ static uint32_t dump_fabric_port(struct node_switch *sw, unsigned id, uint8_t *o
     const struct node_port *port = id < NODE_PORT_IDS ? sw->by_id[id] : NULL;
     if (!port || port->cfg.kind != FAB_PORT_FABRIC) return MRPC_ERR_PORT;
     const struct node_port *peer = port->up ? port->peer : NULL; /* it is known by the link */
-    uint8_t *body = out + SECTION_HEAD;
+    uint8_t *body = out + GFMS_SECTION_HEAD;
     gfms_section(sw, out, GFMS_FAB_PORT, FABRIC_PORT_BYTES);
     body[0] = (uint8_t)id;
     body[4] = peer ? peer->cfg.port : NOT_ATTACHED;
@@ -94,23 +89,23 @@ static uint32_t start(struct node_switch *sw, unsigned kind, unsigned which, uin
 }
 
 static uint32_t get(struct node_switch *sw, uint32_t offset_dw, uint8_t *out) {
-    uint32_t total = sw->dump.bytes / 4, most = PIECE_DW - PIECE_HEAD_DW;
+    uint32_t total = sw->dump.bytes / 4, most = (PIECE_BYTES - GFMS_PIECE_HEAD) / 4;
     if (offset_dw >= total) return MRPC_ERR_PARAMETER;
     uint32_t part = total - offset_dw < most ? total - offset_dw : most;
     bytes_put(out, 4, offset_dw);
-    bytes_put(out + 4, 4, part + PIECE_HEAD_DW);
-    memcpy(out + 4 * PIECE_HEAD_DW, sw->dump.data + 4 * offset_dw, 4 * part);
+    bytes_put(out + 4, 4, part + GFMS_PIECE_HEAD / 4);
+    memcpy(out + GFMS_PIECE_HEAD, sw->dump.data + 4 * offset_dw, 4 * part);
     return 0;
 }
 
 static uint32_t in_pieces(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     uint32_t step = (uint32_t)bytes_get(in + 4, 4);
     unsigned kind = in[0], which = kind == GFMS_PAX_ALL ? 0 : in[1];
-    if (step == STEP_START) return start(sw, kind, which, out);
-    if (step != STEP_GET && step != STEP_FINISH) return MRPC_ERR_PARAMETER;
+    if (step == GFMS_START) return start(sw, kind, which, out);
+    if (step != GFMS_GET && step != GFMS_FINISH) return MRPC_ERR_PARAMETER;
     if (sw->dump.kind != kind) return MRPC_ERR_STATE; /* not started */
     /* the vendor's library names a host at the start only, and leaves the field 0 afterwards */
-    if (step == STEP_GET)
+    if (step == GFMS_GET)
         return which == 0 || sw->dump.which == which ? get(sw, (uint32_t)bytes_get(in + 8, 4), out)
                                                      : MRPC_ERR_STATE;
     sw->dump.kind = 0;

@@ -4,7 +4,6 @@
 #include "node.h"
 
 enum {
-    SECTION_HEAD = 12,
     PORT_HEAD = 8,
     EP_HEAD = 8,
     FUNCTION_BYTES = 36,
@@ -90,7 +89,7 @@ static uint32_t endpoint(struct node_port *port, uint8_t *out) {
 }
 
 uint32_t gfms_endpoints(struct node_switch *sw, struct node_port *port, uint8_t *out) {
-    uint32_t bytes = SECTION_HEAD;
+    uint32_t bytes = GFMS_SECTION_HEAD;
     for (uint32_t k = 0; k < sw->port_count; k++) {
         struct node_port *at = sw->by_pff[k];
         if (port_config_type(at) != PORT_CONFIG_EP || (port && at != port)) continue;

@@ -46,7 +46,7 @@ void gfms_event(struct node_switch *sw, unsigned code, const void *data, unsigne
 static void database_changed(struct node_port *port, uint8_t logical, uint16_t pdfid) {
     uint8_t data[8] = {(uint8_t)port->sw->index, port->cfg.port, logical, 0};
     bytes_put(data + 4, 2, pdfid);
-    gfms_event(port->sw, GFMS_EVENT_DATABASE, data, sizeof data);
+    gfms_event(port->sw, FAB_GFMS_DATABASE_CHANGED, data, sizeof data);
 }
 
 static unsigned function_count(const struct node_port *port) {
@@ -60,15 +60,15 @@ void gfms_link(struct node_port *port) {
     uint8_t data[4] = {port->cfg.port};
     switch (port->cfg.kind) {
         case FAB_PORT_HOST:
-            gfms_event(port->sw, GFMS_EVENT_HOST_UP + !port->up, data, 4);
+            gfms_event(port->sw, FAB_GFMS_HOST_UP + !port->up, data, 4);
             return;
         case FAB_PORT_FABRIC:
-            gfms_event(port->sw, GFMS_EVENT_FABRIC_UP + !port->up, data, 4);
+            gfms_event(port->sw, FAB_GFMS_FABRIC_UP + !port->up, data, 4);
             return;
         case FAB_PORT_MODULE:
             bytes_put(data + 2, 2, function_count(port));
-            gfms_event(port->sw, port->up ? GFMS_EVENT_DEVICE_ADDED : GFMS_EVENT_DEVICE_REMOVED,
-                       data, 4);
+            gfms_event(port->sw, port->up ? FAB_GFMS_DEVICE_ADDED : FAB_GFMS_DEVICE_REMOVED, data,
+                       4);
             database_changed(port, 0, PDFID(port->cfg.index, 0));
             return;
         default:
@@ -80,16 +80,15 @@ void gfms_port(struct node_port *port, int enabled) {
     uint8_t host[4] = {port->cfg.index, port->cfg.port, port->clock};
     uint8_t endpoint[4] = {port->cfg.port};
     if (port->cfg.kind == FAB_PORT_HOST)
-        gfms_event(port->sw, GFMS_EVENT_HVD_ENABLED + !enabled, host, 4);
+        gfms_event(port->sw, FAB_GFMS_HVD_ENABLED + !enabled, host, 4);
     else if (port->cfg.kind == FAB_PORT_MODULE)
-        gfms_event(port->sw, enabled ? GFMS_EVENT_EP_PORT_ADDED : GFMS_EVENT_EP_PORT_REMOVED,
-                   endpoint, 4);
+        gfms_event(port->sw, enabled ? FAB_GFMS_PORT_ADDED : FAB_GFMS_PORT_REMOVED, endpoint, 4);
 }
 
 void gfms_bound(struct node_port *host, uint8_t logical, uint16_t pdfid, int bound) {
     uint8_t data[8] = {(uint8_t)host->sw->index, host->cfg.port, logical, 0};
     bytes_put(data + 4, 2, pdfid);
-    gfms_event(host->sw, bound ? GFMS_EVENT_BOUND : GFMS_EVENT_UNBOUND, data, sizeof data);
+    gfms_event(host->sw, bound ? FAB_GFMS_BOUND : FAB_GFMS_UNBOUND, data, sizeof data);
     database_changed(host, logical, pdfid);
 }
 
@@ -100,7 +99,7 @@ void gfms_aer(struct node_port *port, unsigned flags, uint32_t status, const uin
     bytes_put(data + 8, 4, time >> 32);
     bytes_put(data + 12, 4, time);
     for (unsigned k = 0; header && k < 4; k++) bytes_put(data + 16 + 4 * k, 4, header[k]);
-    gfms_event(port->sw, GFMS_EVENT_AER, data, sizeof data);
+    gfms_event(port->sw, FAB_GFMS_AER, data, sizeof data);
 }
 
 /* The oldest `want` events; reading takes none away. */

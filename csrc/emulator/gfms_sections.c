@@ -4,8 +4,6 @@
 #include "node.h"
 
 enum {
-    SECTION_HEAD = 12,
-    PAX_BYTES = 80,
     HVD_HEAD = 8,
     HVD_ENTRIES = HVD_LOGICAL * HVD_SLOTS,
     DETAIL_PORT = 8,
@@ -66,8 +64,8 @@ uint32_t gfms_pax(struct node_switch *sw, uint8_t *out) {
     for (uint32_t k = 0; k < sw->port_count; k++) count_port(sw->by_pff[k], &i);
     const struct range ranges[] = {own, i.hfid, i.vdfid, i.pdfid};
     const uint64_t maps[] = {i.host_map, i.endpoint_map, i.fabric_map, i.free_map};
-    memset(out, 0, PAX_BYTES);
-    gfms_section(sw, out, GFMS_PAX, PAX_BYTES);
+    memset(out, 0, GFMS_PAX_BYTES);
+    gfms_section(sw, out, GFMS_PAX, GFMS_PAX_BYTES);
     out[12] = (uint8_t)sw->port_count;
     out[13] = (uint8_t)(i.hosts < HVD_MAX ? i.hosts : HVD_MAX);
     bytes_put(out + 14, 2, i.endpoints);
@@ -77,7 +75,7 @@ uint32_t gfms_pax(struct node_switch *sw, uint8_t *out) {
         bytes_put(out + 34 + 4 * k, 2, ranges[k].high);
         bytes_put(out + 48 + 8 * k, 8, maps[k]);
     }
-    return PAX_BYTES;
+    return GFMS_PAX_BYTES;
 }
 
 /* ---- hosts ---- */
@@ -119,7 +117,7 @@ static uint32_t hvd(const struct node_port *host, uint8_t *out) {
 }
 
 uint32_t gfms_hvd(struct node_switch *sw, const struct node_port *host, uint8_t *out) {
-    uint32_t bytes = SECTION_HEAD;
+    uint32_t bytes = GFMS_SECTION_HEAD;
     unsigned n = 0;
     for (uint32_t k = 0; k < sw->port_count; k++) {
         const struct node_port *port = sw->by_pff[k];
@@ -183,7 +181,7 @@ static uint8_t *detail_peers(uint8_t *out, uint64_t peers) {
 }
 
 uint32_t gfms_hvd_detail(struct node_switch *sw, const struct node_port *host, uint8_t *out) {
-    uint8_t *at = out + SECTION_HEAD;
+    uint8_t *at = out + GFMS_SECTION_HEAD;
     unsigned bus = space_get(&host->space, BUS_NUMBERS, 1);
     unsigned veps = partition_port(sw, host->partition, LOGICAL_VEP) ? 1 : 0;
     uint64_t peers = 0;

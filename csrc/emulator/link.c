@@ -35,7 +35,7 @@ void link_throttle(struct node_port *port) {
 }
 
 void link_tell(struct node_port *port, int came_or_went) {
-    event_port(port, PFF_EVENT_LINK_STATE);
+    event_port(port, PFF_LINK_STATE);
     if (came_or_went) gfms_link(port);
 }
 
@@ -86,9 +86,9 @@ void link_restart(struct node_port *port) {
 static void disable(struct node_port *port, int off) {
     port->link.disabled = (uint8_t)off;
     if (port->cfg.kind == FAB_PORT_MODULE || port->cfg.kind == FAB_PORT_FABRIC) {
-        uint32_t at = PORT_PCIE + PCIE_LNKCTL;
-        uint32_t rest = space_get(&port->space, at, 2) & ~(uint32_t)LNKCTL_DISABLE;
-        space_put(&port->space, at, 2, rest | (off ? LNKCTL_DISABLE : 0));
+        uint32_t at = PORT_PCIE + PCIE_LINK_CONTROL;
+        uint32_t rest = space_get(&port->space, at, 2) & ~(uint32_t)LINK_DISABLE;
+        space_put(&port->space, at, 2, rest | (off ? LINK_DISABLE : 0));
     }
     link_refresh(port);
 }

@@ -1,6 +1,6 @@
 /* Links, hot-plug, errors, heat and faults of the emulated node. Included by node.h. */
-#ifndef FAB_LINK_H
-#define FAB_LINK_H
+#ifndef FAB_EMULATOR_LINK_H
+#define FAB_EMULATOR_LINK_H
 
 #include <stdint.h>
 

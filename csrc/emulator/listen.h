@@ -1,6 +1,6 @@
 /* The TCP side of the management protocol, inside: listening sockets, clients, their thread. */
-#ifndef FAB_LISTEN_H
-#define FAB_LISTEN_H
+#ifndef FAB_EMULATOR_LISTEN_H
+#define FAB_EMULATOR_LISTEN_H
 
 #include "ethernet.h"
 

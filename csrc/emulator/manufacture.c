@@ -27,9 +27,9 @@ static uint32_t serial_gen4(struct node_switch *sw, const uint8_t *in, uint8_t *
     const uint32_t *secure = sw->firmware.secure;
     (void)in;
     bytes_put(out, 4, serial(sw));
-    bytes_put(out + 4, 4, secure[FLASH_KEY]);
-    bytes_put(out + 8, 4, secure[FLASH_BL2]);
-    bytes_put(out + 12, 4, secure[FLASH_IMG]);
+    bytes_put(out + 4, 4, secure[FAB_FIRMWARE_KEY]);
+    bytes_put(out + 8, 4, secure[FAB_FIRMWARE_BL2]);
+    bytes_put(out + 12, 4, secure[FAB_FIRMWARE_IMG]);
     return 0; /* the secure unlock version is 0: nothing was ever unlocked */
 }
 
@@ -37,10 +37,10 @@ static uint32_t serial_gen5(struct node_switch *sw, const uint8_t *in, uint8_t *
     const uint32_t *secure = sw->firmware.secure;
     if (bytes_get(in, 4) != 0) return MRPC_ERR_SUBCOMMAND;
     bytes_put(out, 4, serial(sw));
-    bytes_put(out + 4, 4, secure[FLASH_KEY]);
-    bytes_put(out + 8, 2, secure[FLASH_RIOT]);
-    bytes_put(out + 10, 2, secure[FLASH_BL2]);
-    bytes_put(out + 12, 4, secure[FLASH_IMG]);
+    bytes_put(out + 4, 4, secure[FAB_FIRMWARE_KEY]);
+    bytes_put(out + 8, 2, secure[FAB_FIRMWARE_RIOT]);
+    bytes_put(out + 10, 2, secure[FAB_FIRMWARE_BL2]);
+    bytes_put(out + 12, 4, secure[FAB_FIRMWARE_IMG]);
     return 0;
 }
 
@@ -52,8 +52,8 @@ static uint32_t serial_gen6(struct node_switch *sw, const uint8_t *in, uint8_t *
         bytes_put(out + k, 4, firmware_hash(sw, HASH_UID + k));
     bytes_put(out + UID_BYTES, 4, sw->node->config.device_id[sw->index]);
     bytes_put(out + UID_BYTES + PSID_BYTES, 4, PROGRAMMED | PROGRAMMED << 4);
-    bytes_put(out + 88, 4, sw->firmware.secure[FLASH_BL2]);
-    bytes_put(out + 96, 4, sw->firmware.secure[FLASH_IMG]);
+    bytes_put(out + 88, 4, sw->firmware.secure[FAB_FIRMWARE_BL2]);
+    bytes_put(out + 96, 4, sw->firmware.secure[FAB_FIRMWARE_IMG]);
     return 0;
 }
 

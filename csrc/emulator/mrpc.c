@@ -8,16 +8,6 @@ enum { MRPC_ERR_UNREACHABLE = (int)0xFFFF0001 };
 /* The buffer of a command that completes by DMA: status, command, return code, bytes, then data. */
 enum { DMA_STATUS = 0, DMA_COMMAND = 4, DMA_RETURN = 8, DMA_BYTES = 12, DMA_DATA = 16 };
 
-void bytes_put(uint8_t *out, unsigned bytes, uint64_t value) {
-    for (unsigned k = 0; k < bytes; k++) out[k] = (uint8_t)(value >> (8 * k));
-}
-
-uint64_t bytes_get(const uint8_t *in, unsigned bytes) {
-    uint64_t value = 0;
-    for (unsigned k = 0; k < bytes; k++) value |= (uint64_t)in[k] << (8 * k);
-    return value;
-}
-
 static uint32_t ping(struct node_switch *sw, const uint8_t *in, uint8_t *out) {
     /* boot phase, revision B, generation counted from the fourth */
     bytes_put(out, 4, sw->firmware.phase | 0u << 8 | (sw->generation - 4u) << 12);

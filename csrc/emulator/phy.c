@@ -58,7 +58,7 @@ uint32_t space_phy(struct space *s, uint32_t at, unsigned gen, unsigned lanes) {
 
 void space_equalised(struct space *s, uint32_t at, unsigned gen, unsigned lanes, uint32_t pcie,
                      unsigned now) {
-    space_put(s, pcie + PCIE_LNKSTA2, 2, now >= 3 ? 0x001E : 0);
+    space_put(s, pcie + PCIE_LINK_STATUS2, 2, now >= 3 ? 0x001E : 0);
     for (unsigned g = 4; g <= gen; g++)
         space_put(s, rate_at(at, lanes, g) + RATE_STATUS, 1, now >= g ? RATE_EQUALISED : 0);
 }

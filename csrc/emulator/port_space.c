@@ -10,7 +10,7 @@ enum {
     AT_ACS = 0x150,
     AT_PHY = 0x180, /* up to 0x290 with 16 lanes of Gen6 */
     AT_SERIAL = 0x2D0,
-    AT_VC = 0x300, /* it may reach to 0x600; the window ends at 0x800 */
+    AT_VC = 0x300, /* its tables end below 0x500; the window ends at 0x800 */
     CAP_SUBSYSTEM = 0x0D,
     ENDPOINT_VECTORS = 4,
     ENDPOINT_VECTOR_TABLE = 0x76000, /* in BAR 0, where Linux's driver expects none of its own */
@@ -74,7 +74,9 @@ static void lay_out(struct node_port *port) {
     if (!port->phy_lanes) port->phy_lanes = port->cfg.cfg_lanes;
     header(s, port, config->device_id[port->sw->index]);
     space_power(s, AT_POWER);
-    unsigned type = endpoint ? PCIE_ENDPOINT : host ? PCIE_UPSTREAM : PCIE_DOWNSTREAM;
+    unsigned type = endpoint ? PCIE_TYPE_ENDPOINT
+                    : host   ? PCIE_TYPE_UPSTREAM
+                             : PCIE_TYPE_DOWNSTREAM;
     space_pcie(s, PORT_PCIE, type, port, config);
     if (endpoint)
         space_msix(s, AT_INTERRUPTS, ENDPOINT_VECTORS, ENDPOINT_VECTOR_TABLE,
@@ -120,12 +122,12 @@ void port_space_reset(struct node_port *port, enum reset how) {
 void port_space_link(struct node_port *port) {
     struct space *s = &port->space;
     int reports = is_downstream(port);
-    uint32_t keep = space_get(s, PORT_PCIE + PCIE_LNKSTA, 2) & 0xC000;
+    uint32_t keep = space_get(s, PORT_PCIE + PCIE_LINK_STATUS, 2) & 0xC000;
     uint32_t state = port->up ? port->neg_gen | (uint32_t)port->neg_lanes << 4 : 1;
     int trains = port->link.state == LINK_CONFIG || port->link.state == LINK_RECOVERY;
-    if (port->up && reports) state |= LNKSTA_ACTIVE;
-    if (trains && reports) state |= LNKSTA_TRAINING;
-    space_put(s, PORT_PCIE + PCIE_LNKSTA, 2, keep | state | 1u << 12);
+    if (port->up && reports) state |= LINK_ACTIVE;
+    if (trains && reports) state |= LINK_TRAINING;
+    space_put(s, PORT_PCIE + PCIE_LINK_STATUS, 2, keep | state | 1u << 12);
     space_equalised(s, AT_PHY, port->cfg.gen, port->phy_lanes, PORT_PCIE, port->neg_gen);
 }
 
@@ -140,12 +142,12 @@ static void retrain(struct node_port *port) {
 static void control_link(struct node_port *port, uint32_t at, unsigned bytes, uint32_t value,
                          uint32_t old_bridge) {
     struct space *s = &port->space;
-    unsigned off = (space_get(s, PORT_PCIE + PCIE_LNKCTL, 2) & LNKCTL_DISABLE) != 0;
-    uint32_t control = space_written(at, value, bytes, PORT_PCIE + PCIE_LNKCTL, 2);
+    unsigned off = (space_get(s, PORT_PCIE + PCIE_LINK_CONTROL, 2) & LINK_DISABLE) != 0;
+    uint32_t control = space_written(at, value, bytes, PORT_PCIE + PCIE_LINK_CONTROL, 2);
     uint32_t bridge = space_get(s, BRIDGE_CONTROL, 1) & BRIDGE_BUS_RESET;
     if (off != port->link.disabled)
         link_control(port, off ? FAB_PORT_DISABLE : FAB_PORT_ENABLE, 0);
-    else if (control & LNKCTL_RETRAIN)
+    else if (control & LINK_RETRAIN)
         retrain(port);
     if (bridge != (old_bridge & BRIDGE_BUS_RESET))
         link_control(port, FAB_PORT_HOT_RESET, bridge != 0);

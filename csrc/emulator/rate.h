@@ -1,7 +1,7 @@
 /* What a link carries: the model of src/fabcore/pcie.py in C, term for term, so that both sides of
  * the binding compute the same double. Sources stand there and in docs/registers.md. */
-#ifndef FAB_RATE_H
-#define FAB_RATE_H
+#ifndef FAB_EMULATOR_RATE_H
+#define FAB_EMULATOR_RATE_H
 
 #include <stdint.h>
 

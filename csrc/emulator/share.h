@@ -12,8 +12,8 @@
  * stands around the payload), so inside a tree everything is counted in the link's own units,
  * payload x cost, and a weight is worth as many of them as its TLPs cost.
  */
-#ifndef FAB_SHARE_H
-#define FAB_SHARE_H
+#ifndef FAB_EMULATOR_SHARE_H
+#define FAB_EMULATOR_SHARE_H
 
 #include "traffic.h"
 

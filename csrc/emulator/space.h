@@ -2,10 +2,12 @@
  *
  * Offsets and bits are the PCI Express Base Specification's (6.0 for 64 GT/s and DOE).
  */
-#ifndef FAB_SPACE_H
-#define FAB_SPACE_H
+#ifndef FAB_EMULATOR_SPACE_H
+#define FAB_EMULATOR_SPACE_H
 
 #include <stdint.h>
+
+#include "regs.h"
 
 /* A config space: its dwords and, for each, which bits a write may change, which a written 1
  * clears, and which outlive a hot or function-level reset. */
@@ -58,7 +60,6 @@ void space_equalised(struct space *s, uint32_t at, unsigned gen, unsigned lanes,
 /* A write into the margining control of a lane shows in its status. */
 void space_margin(struct space *s, uint32_t at, unsigned gen, unsigned lanes, uint32_t where);
 
-enum { PCIE_ENDPOINT = 0, PCIE_UPSTREAM = 5, PCIE_DOWNSTREAM = 6 };
 enum {
     PCI_COMMAND = 0x04,
     PCI_STATUS = 0x06,
@@ -75,22 +76,14 @@ enum {
     PCIE_DEVCAP = 0x04,
     PCIE_DEVCTL = 0x08,
     PCIE_DEVSTA = 0x0A,
-    PCIE_LNKCAP = 0x0C,
-    PCIE_LNKCTL = 0x10,
-    PCIE_LNKSTA = 0x12,
     PCIE_SLTCAP = 0x14,
     PCIE_SLTCTL = 0x18,
     PCIE_SLTSTA = 0x1A,
-    PCIE_LNKCTL2 = 0x30,
-    PCIE_LNKSTA2 = 0x32,
+    PCIE_LINK_STATUS2 = 0x32,
     DEVCAP_FLR = 1 << 28,
     DEVCTL_FLR = 1 << 15,
     DEVSTA_UNSUPPORTED = 1 << 3,
-    LNKCTL_DISABLE = 1 << 4,
-    LNKCTL_RETRAIN = 1 << 5,
-    LNKSTA_TRAINING = 1 << 11,
-    LNKSTA_ACTIVE = 1 << 13,
-    LNKSTA_BANDWIDTH = 1 << 14,
+    LINK_BANDWIDTH = 1 << 14,
     SLTCTL_POWER_OFF = 1 << 10,
     SLTCTL_LINK_ENABLE = 1 << 12, /* events of the data link */
     SLTSTA_POWER_FAULT = 1 << 1,

@@ -10,8 +10,8 @@
  * queues of a class are served as the arbiters upstream would choose. A chip that lets flows share
  * a queue would have those wait that stand behind a flow without credit.
  */
-#ifndef FAB_TLP_H
-#define FAB_TLP_H
+#ifndef FAB_EMULATOR_TLP_H
+#define FAB_EMULATOR_TLP_H
 
 #include "share.h"
 

@@ -13,8 +13,8 @@
  * serialise them, ingress buffers hold them, credits come back when they leave (tlp.h). On steady
  * load both modes move the same.
  */
-#ifndef FAB_TRAFFIC_H
-#define FAB_TRAFFIC_H
+#ifndef FAB_EMULATOR_TRAFFIC_H
+#define FAB_EMULATOR_TRAFFIC_H
 
 #include <stddef.h>
 #include <stdint.h>

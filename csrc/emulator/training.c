@@ -23,9 +23,7 @@ enum {
     LTSSM_POLLING = 0x0201,
     LTSSM_CONFIG = 0x0902,
     LTSSM_RECOVERY = 0x0104,
-    LTSSM_HOT_RESET = 0x0107,
-    LTSSM_L0_GEN6 =
-        0x1103 /* its minor states are numbered anew; the others' numbers are modelled */
+    LTSSM_HOT_RESET = 0x0107
 };
 
 struct node_port *link_lead(struct node_port *port) {
@@ -38,7 +36,8 @@ static unsigned least(unsigned a, unsigned b) {
 
 /* What one end allows: its own capability, Target Link Speed, faults. */
 static unsigned gen_of(const struct node_port *end) {
-    unsigned gen = end->cfg.gen, target = space_get(&end->space, PORT_PCIE + PCIE_LNKCTL2, 2) & 15;
+    unsigned gen = end->cfg.gen,
+             target = space_get(&end->space, PORT_PCIE + PCIE_LINK_CONTROL2, 2) & 15;
     if (target) gen = least(gen, target);
     return end->link.gen_most ? least(gen, end->link.gen_most) : gen;
 }
@@ -55,7 +54,7 @@ static unsigned agreed_gen(struct node_port *lead) {
     if (lead->peer) gen = least(gen, gen_of(lead->peer));
     if (lead->cfg.kind != FAB_PORT_MODULE) return gen;
     struct space pf = function_space(&lead->sw->node->modules[lead->cfg.index], 0);
-    unsigned target = space_get(&pf, FUNCTION_PCIE + PCIE_LNKCTL2, 2) & 15;
+    unsigned target = space_get(&pf, FUNCTION_PCIE + PCIE_LINK_CONTROL2, 2) & 15;
     return target ? least(gen, target) : gen;
 }
 
@@ -127,7 +126,7 @@ static void show(struct node_port *end, int up, unsigned lanes, unsigned gen) {
     if (came || !up) return;
     /* it is up all the time, and runs otherwise than before */
     if (end->cfg.kind == FAB_PORT_MODULE || end->cfg.kind == FAB_PORT_FABRIC)
-        space_set(&end->space, PORT_PCIE + PCIE_LNKSTA, 2, LNKSTA_BANDWIDTH);
+        space_set(&end->space, PORT_PCIE + PCIE_LINK_STATUS, 2, LINK_BANDWIDTH);
 }
 
 static int best_gen(const struct node_port *lead) {

@@ -5,7 +5,6 @@
 #include "node.h"
 
 enum {
-    CHANNEL_STRIDE = 12,
     PORT_CHANNELS = 4,
     CHANNEL_PHASES = 64,  /* longest VC arbitration */
     CHANNEL_TABLE = 0x40, /* in a port's capability, behind four resources; its bytes: */
@@ -14,7 +13,6 @@ enum {
     ONE_CHANNEL_TABLE = 0x20,
     CHANNEL_SCHEMES = 1 << VC_ARB_FIXED | 1 << VC_ARB_WRR32 | 1 << VC_ARB_WRR64
 };
-#define CHANNEL_ENABLE 0x80000000u
 #define CHANNEL_MAP 0xFFu
 
 static unsigned table_bytes(const struct vc *vc) {
@@ -45,7 +43,7 @@ static uint32_t offered(unsigned phases) {
 }
 
 static uint32_t control_at(const struct vc *vc, unsigned channel) {
-    return vc->cap + VC0_CONTROL + CHANNEL_STRIDE * channel;
+    return vc->cap + VC0_CONTROL + VC_STRIDE * channel;
 }
 
 /* The channels of a port beside the first. All are in the low-priority group, so the VC arbitration
@@ -60,7 +58,7 @@ static void build_channels(struct vc *vc, struct space *s) {
     for (unsigned n = 1; n < vc->channels; n++) {
         space_put(s, control_at(vc, n) - 4, 4, 1u << VC_ARB_FIXED);
         space_put(s, control_at(vc, n), 4, n << VC_ID_SHIFT);
-        space_allow(s, control_at(vc, n), 4, CHANNEL_ENABLE | 7u << VC_ID_SHIFT | 0xFE);
+        space_allow(s, control_at(vc, n), 4, VC_ENABLE | 7u << VC_ID_SHIFT | 0xFE);
     }
 }
 
@@ -79,7 +77,7 @@ void vc_build(struct vc *vc, struct space *s, uint32_t at, uint16_t id, unsigned
     space_ext(s, at, id, 1);
     space_put(s, at + VC_CAP1, 4, phases ? entry_code << 10 : 0);
     space_put(s, at + VC0_CAP, 4, offered(phases) | (phases ? table / 16 << 24 : 0));
-    space_put(s, at + VC0_CONTROL, 4, CHANNEL_ENABLE | CHANNEL_MAP); /* carries every class */
+    space_put(s, at + VC0_CONTROL, 4, VC_ENABLE | CHANNEL_MAP); /* carries every class */
     space_allow(s, at + VC0_CONTROL, 4, 0x000000FE | (phases ? 7u << VC_SELECT_SHIFT : 0));
     for (unsigned k = 0; k < table_bytes(vc); k += 4) space_allow(s, at + table + k, 4, UINT32_MAX);
     if (vc->channels > 1) build_channels(vc, s);
@@ -150,7 +148,7 @@ static int channel_control(struct vc *vc, struct space *s, unsigned n, uint32_t 
     uint32_t where = control_at(vc, n), before = space_get(s, where, 4), id = 7u << VC_ID_SHIFT;
     space_write(s, at, value, bytes);
     uint32_t now = space_get(s, where, 4);
-    if (before & now & CHANNEL_ENABLE) space_put(s, where, 4, (now & ~id) | (before & id));
+    if (before & now & VC_ENABLE) space_put(s, where, 4, (now & ~id) | (before & id));
     if (space_get(s, where, 4) == before) return VC_TAKEN;
     vc->remapped = 1;
     return VC_IN_FORCE;
@@ -208,7 +206,7 @@ unsigned vc_channel_slots(const struct vc *vc, uint16_t *slots, uint8_t *table, 
 static int has_channel(const struct vc *vc, const struct space *s, uint32_t id) {
     for (unsigned n = 1; n < vc->channels; n++) {
         uint32_t control = space_get(s, control_at(vc, n), 4);
-        if (control & CHANNEL_ENABLE && (control >> VC_ID_SHIFT & 7) == id) return 1;
+        if (control & VC_ENABLE && (control >> VC_ID_SHIFT & 7) == id) return 1;
     }
     return 0;
 }
@@ -220,7 +218,7 @@ int vc_negotiate(struct vc *vc, struct space *s, int up, const struct vc *peer,
         uint32_t control = space_get(s, control_at(vc, n), 4), at = control_at(vc, n) + 6;
         uint32_t id = control >> VC_ID_SHIFT & 7;
         int there = up && (!peer || has_channel(peer, peer_space, id));
-        int pending = control & CHANNEL_ENABLE && !there;
+        int pending = control & VC_ENABLE && !there;
         changed |= pending != (int)(space_get(s, at, 2) >> 1 & 1);
         set_status(s, at, VC_NEGOTIATION_PENDING, pending);
     }
@@ -231,7 +229,7 @@ uint8_t vc_of_class(const struct vc *vc, const struct space *s, unsigned class) 
     for (unsigned n = vc->channels; n-- > 1;) {
         uint32_t control = space_get(s, control_at(vc, n), 4);
         uint32_t status = space_get(s, control_at(vc, n) + 6, 2);
-        if (control & CHANNEL_ENABLE && control >> class & 1 && !(status & VC_NEGOTIATION_PENDING))
+        if (control & VC_ENABLE && control >> class & 1 && !(status & VC_NEGOTIATION_PENDING))
             return control >> VC_ID_SHIFT & 7;
     }
     return 0;

@@ -8,8 +8,8 @@
  * What says "guarded" is the node's lock's, because interrupts and DMA come from whichever thread
  * moves the node. Everything else is the server's thread's.
  */
-#ifndef FAB_VFIO_USER_H
-#define FAB_VFIO_USER_H
+#ifndef FAB_EMULATOR_VFIO_USER_H
+#define FAB_EMULATOR_VFIO_USER_H
 
 #include <sys/types.h>
 #include <sys/un.h>

@@ -60,8 +60,8 @@ void vfio_user_device_build(struct fab_vfio_user *vu) {
     header(s, config->device_id[sw->index], vu->options.multifunction);
     space_power(s, AT_POWER);
     space_msix(s, AT_MSIX, VFIO_USER_VECTORS, MSIX_TABLE | BAR0, MSIX_PBA | BAR0);
-    space_pcie(s, AT_PCIE, PCIE_ENDPOINT, &port, config);
-    space_put(s, AT_PCIE + PCIE_LNKSTA, 2,
+    space_pcie(s, AT_PCIE, PCIE_TYPE_ENDPOINT, &port, config);
+    space_put(s, AT_PCIE + PCIE_LINK_STATUS, 2,
               port.cfg.gen | (uint32_t)port.cfg.cfg_lanes << 4 | 1u << 12);
     space_aer(s, AT_AER);
     space_serial(s, AT_SERIAL, config->seed << 16 ^ (uint64_t)PFF_VENDOR << 48 ^ sw->index);

@@ -53,6 +53,7 @@ typedef struct fab_bar {
     /* The device, by whatever way it was opened: what its owner's file is named after. Empty =
      * memory that only this process knows. */
     char device[96];
+    uint64_t mailbox[3]; /* who sends a firmware command, where no file can say; any thread */
 } fab_bar;
 
 /* What a target names, always the first of its kind where no number is given:

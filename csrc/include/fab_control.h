@@ -1,10 +1,11 @@
 /* The driver's control of ports and functions: capabilities, config space, virtual channels, links,
  * isolation, bifurcation, port bindings; changes that are all or nothing; who owns a switch.
  *
- * Included by fabcore.h. An operation that fails has put back what it had changed and returns the
- * reason; -ENOTRECOVERABLE: putting back failed too, so look at the device before going on.
- * Where an operation names a place, that is a physical port id, or FAB_AT_FUNCTION | pdfid. A
- * port's config space is reached below 0x800 only, a function's by a firmware command per access.
+ * Part of fabcore.h, whose caveats hold. An operation that fails has put back what it had changed
+ * and returns the reason; -ENOTRECOVERABLE: putting back failed too, so look at the device before
+ * going on. Where an operation names a place, that is a physical port id, or FAB_AT_FUNCTION |
+ * pdfid. A port's config space is reached below 0x800 only, a function's by a firmware command per
+ * access.
  */
 #ifndef FAB_CONTROL_H
 #define FAB_CONTROL_H
@@ -12,14 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fab_inline.h"
-#include "fab_layout.h"
+#include "fab_switch.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct fab_switch fab_switch;
 
 enum { FAB_AT_FUNCTION = 0x10000 };
 
@@ -172,9 +170,9 @@ FAB_API int fab_change_roll_back(fab_change *change, struct fab_change_report *r
  * $XDG_RUNTIME_DIR/fabcore or /dev/shm/fabcore-UID), named after the device, however it was opened.
  * Advisory: it binds those who ask. Two hosts that manage one switch are not protected from each
  * other, nor are two users without a common directory. Memory of this process only (a buffer, an
- * emulated node that is not shared) has no file: everybody owns it. Reading registers needs no
- * owner; firmware commands of two processes would meet in the one mailbox, those that only ask too.
- */
+ * emulated node that is not shared) has no file: everybody owns it. Reading needs no owner;
+ * firmware commands, of those that only ask too, take turns by a second file there (NAME.mailbox).
+ * Where no such directory can be had they do not: then no other process may use the switch. */
 struct fab_switch_owner {
     uint64_t pid;
     uint64_t since_ns;   /* UTC */

@@ -7,13 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fab_bar.h"
+#include "fab_switch.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct fab_switch fab_switch;
 
 /* Events by number: of the whole switch, then of a partition, then of a port. */
 enum {

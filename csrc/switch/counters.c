@@ -79,9 +79,8 @@ int fab_switch_link_events(fab_switch *sw, uint8_t *ports, size_t max) {
         rc = fab_bar_read32(sw->bar, base + PFF_EVENT_SUMMARY, &summary);
         if (rc < 0) return rc;
         if (summary == ALL_ONES) return -ENODEV;
-        if (!(summary >> PFF_EVENT_LINK_STATE & 1)) continue;
-        rc =
-            take_link_event(sw, base + PFF_EVENT_HEADERS + PFF_EVENT_STRIDE * PFF_EVENT_LINK_STATE);
+        if (!(summary >> PFF_LINK_STATE & 1)) continue;
+        rc = take_link_event(sw, base + PFF_EVENT_HEADERS + PFF_EVENT_STRIDE * PFF_LINK_STATE);
         if (rc < 0) return rc;
         if (rc > 0) ports[n++] = port;
     }

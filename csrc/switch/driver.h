@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "bytes.h"
 #include "device.h"
 #include "fabcore.h"
 #include "regs.h"
@@ -48,7 +49,12 @@ struct fab_switch {
     struct fab_owner_page *owner; /* mapped lock file; NULL = this handle never asked to own it */
     uint64_t owner_inode;         /* of that file */
     uint64_t lease_ns;
-    uint64_t token; /* which owner this handle is: the top of the page's lease word */
+    uint64_t token;              /* which owner this handle is: the top of the page's lease word */
+    uint64_t self;               /* this process, as the mailbox names its holder */
+    uint64_t *mailbox;           /* holder and next, in `shared` or the bar */
+    struct mailbox_page *shared; /* mapped, or NULL */
+    uint64_t shared_inode;
+    uint32_t holder; /* the process that did not let go of the mailbox; 0 = none */
     uint8_t pff_of_port[PORT_IDS];
     uint8_t port_of_pff[GAS_PFF_MAX];
 };
@@ -72,6 +78,13 @@ void fab_sleep_ns(uint64_t ns);
 /* fab_switch_mrpc to this switch, without the firmware's return code. */
 int fab_switch_command(fab_switch *sw, uint32_t command, const void *in, size_t in_bytes, void *out,
                        size_t out_bytes);
+/* The mailbox is one command's at a time, of whatever thread or process. mailbox.c */
+void fab_mailbox_open(fab_switch *sw);
+void fab_mailbox_close(fab_switch *sw);
+/* Waits for it as long as a command may take: 0, 1 = from one who died inside a command, or
+ * -ETIMEDOUT and sw->holder. */
+int fab_mailbox_take(fab_switch *sw);
+void fab_mailbox_give(fab_switch *sw);
 /* Asks generation and PAX index once; 0 or -errno. */
 int fab_switch_ready(fab_switch *sw);
 /* -ENODEV when the device id reads all ones, else `otherwise`. */

@@ -11,21 +11,13 @@ enum {
     EGRESS = 0x80
 };
 
-static void put32(uint8_t *out, uint32_t value) {
-    for (int k = 0; k < 4; k++) out[k] = (uint8_t)(value >> (8 * k));
-}
-
-static uint32_t get32(const uint8_t *in) {
-    return in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
-}
-
 int fab_switch_event_counter_setup(fab_switch *sw, uint8_t stack, uint8_t counter,
                                    const struct fab_event_counter *setup) {
     uint8_t in[SETUP_BYTES] = {COUNTERS_SETUP_EVENT, stack, counter, 1};
     if (counter >= FAB_STACK_COUNTERS || setup->types & ~(uint32_t)FAB_COUNT_ALL) return -EINVAL;
-    put32(in + 4, setup->types << 8 | setup->ports);
+    bytes_put(in + 4, 4, setup->types << 8 | setup->ports);
     in[8] = setup->egress ? EGRESS : 0;
-    put32(in + 9, setup->threshold);
+    bytes_put(in + 9, 4, setup->threshold);
     return fab_switch_command(sw, MRPC_PORT_COUNTERS, in, sizeof in, NULL, 0);
 }
 
@@ -42,12 +34,12 @@ int fab_switch_event_counters(fab_switch *sw, uint8_t stack, uint8_t first, size
     if (rc < 0) return rc;
     for (size_t k = 0; k < n; k++) {
         const uint8_t *record = setups + RECORD_BYTES * k;
-        uint32_t mask = get32(record);
+        uint32_t mask = bytes_get32(record);
         out[k] = (struct fab_event_counter){.ports = (uint8_t)mask,
                                             .egress = record[4] != 0,
                                             .types = mask >> 8,
-                                            .threshold = get32(record + 5),
-                                            .value = get32(values + VALUE_BYTES * k)};
+                                            .threshold = bytes_get32(record + 5),
+                                            .value = bytes_get32(values + VALUE_BYTES * k)};
     }
     return (int)n;
 }

@@ -23,14 +23,8 @@ static const struct run order_gen6[] = {{FAB_FIRMWARE_MAP, 2},    {FAB_FIRMWARE_
                                         {FAB_FIRMWARE_VENDOR, 8}, {0, 0}};
 enum { RECORDS_MAX = 23, LIST_MAX = PART_INFO_HEAD + RECORDS_MAX * PART_INFO_RECORD };
 
-uint32_t fab_le(const uint8_t *at, unsigned bytes) {
-    uint32_t value = 0;
-    for (unsigned k = 0; k < bytes; k++) value |= (uint32_t)at[k] << (8 * k);
-    return value;
-}
-
 int fab_firmware_kind(int generation, const uint8_t *metadata) {
-    uint32_t number = fab_le(metadata + METADATA_TYPE, 4);
+    uint32_t number = bytes_get32(metadata + METADATA_TYPE);
     /* Gen5's images count RIOT, which the others do not have; its older ones have no id */
     bool riot = generation == 5 && metadata[METADATA_ID] != 0;
     if (!riot && number >= FAB_FIRMWARE_RIOT) number++;
@@ -39,11 +33,11 @@ int fab_firmware_kind(int generation, const uint8_t *metadata) {
 }
 
 void fab_firmware_metadata(const uint8_t *metadata, struct fab_firmware_partition *out) {
-    out->version = fab_le(metadata + METADATA_VERSION, 4);
-    out->secure_version = fab_le(metadata + METADATA_SECURE_VERSION, 4);
-    out->is_signed = fab_le(metadata + METADATA_EXPONENT, 4) != 0;
-    out->crc = fab_le(metadata + METADATA_CRC, 4);
-    out->length = fab_le(metadata + METADATA_IMAGE_LEN, 4);
+    out->version = bytes_get32(metadata + METADATA_VERSION);
+    out->secure_version = bytes_get32(metadata + METADATA_SECURE_VERSION);
+    out->is_signed = bytes_get32(metadata + METADATA_EXPONENT) != 0;
+    out->crc = bytes_get32(metadata + METADATA_CRC);
+    out->length = bytes_get32(metadata + METADATA_IMAGE_LEN);
     memcpy(out->name, metadata + METADATA_NAME, 16); /* the 17th stays 0 */
     snprintf(out->text, sizeof out->text, "%x.%02x B%03X", out->version >> 24,
              out->version >> 16 & 0xFF, out->version & 0xFFFF);
@@ -61,8 +55,8 @@ static int read_metadata(fab_switch *sw, uint8_t part, struct fab_firmware_parti
 static void read_record(const uint8_t *record, struct fab_firmware_partition *out) {
     out->valid = record[10] != 0;
     out->active = record[11] != 0;
-    out->start = fab_le(record + 12, 4);
-    out->size = 4 * fab_le(record + 24, 4);
+    out->start = bytes_get32(record + 12);
+    out->size = 4 * bytes_get32(record + 24);
     out->read_only = record[28] != 0;
     out->running = record[29] != 0;
 }

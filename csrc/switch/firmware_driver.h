@@ -5,7 +5,6 @@
 #include "driver.h"
 #include "regs_firmware.h"
 
-uint32_t fab_le(const uint8_t *at, unsigned bytes); /* little-endian, up to 4 bytes */
 /* What a partition's or an image file's metadata says; the fields that are the image's. */
 void fab_firmware_metadata(const uint8_t *metadata, struct fab_firmware_partition *out);
 /* FAB_FIRMWARE_* by the number in an image's metadata, -1 = none. */

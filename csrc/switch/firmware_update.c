@@ -44,8 +44,8 @@ const char *fab_firmware_text(uint32_t status) {
 static int check_image(const fab_switch *sw, const uint8_t *image, size_t bytes) {
     if (bytes < METADATA_BYTES || bytes > UINT32_MAX) return -ENOEXEC;
     if (memcmp(image, METADATA_MAGIC, 8) != 0) return -ENOEXEC;
-    uint32_t header = fab_le(image + METADATA_HEADER_LEN, 4);
-    uint32_t length = fab_le(image + METADATA_IMAGE_LEN, 4);
+    uint32_t header = bytes_get32(image + METADATA_HEADER_LEN);
+    uint32_t length = bytes_get32(image + METADATA_IMAGE_LEN);
     if (header < METADATA_BYTES || header > bytes || length == 0) return -ENOEXEC;
     if (length > bytes - header && length != bytes) return -ENOEXEC;
     /* major versions: 3 to 5 are Gen4's, 6 to 8 Gen5's, 9 to 11 Gen6's */
@@ -99,8 +99,9 @@ static int send_block(struct download *d, const uint8_t *image, size_t bytes, si
     uint8_t in[BLOCK_HEAD + BLOCK_BYTES] = {d->loader ? LOADER_BLOCK : FIRMWARE_BLOCK,
                                             (flags & FAB_FIRMWARE_KEEP) != 0};
     size_t n = bytes - offset < BLOCK_BYTES ? bytes - offset : BLOCK_BYTES;
-    uint32_t head[3] = {(uint32_t)offset, (uint32_t)bytes, (uint32_t)n};
-    for (unsigned k = 0; k < 12; k++) in[4 + k] = (uint8_t)(head[k / 4] >> (8 * (k % 4)));
+    bytes_put(in + 4, 4, offset);
+    bytes_put(in + 8, 4, bytes);
+    bytes_put(in + 12, 4, n);
     memcpy(in + BLOCK_HEAD, image + offset, n);
     int rc = fab_switch_command(d->sw, d->command, in, sizeof in, NULL, 0);
     if (rc == 0) rc = wait_block(d);

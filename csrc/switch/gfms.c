@@ -6,12 +6,6 @@
 #include "driver.h"
 
 enum {
-    STEP_START = 1,
-    STEP_GET = 2,
-    STEP_FINISH = 3,
-    PIECE_HEAD = 12,
-    SECTION_HEAD = 12,
-    PAX_BYTES = 80,
     HOST_HEAD = 8,
     HOST_SLOTS = 8, /* functions of a logical port */
     HOST_ENTRY = 4,
@@ -22,18 +16,6 @@ enum {
     ATTACHED_NONE = 2,
     LONGEST = 1 << 20 /* bytes: a database that claims more is none */
 };
-
-static uint32_t get16(const uint8_t *p) {
-    return p[0] | (uint32_t)p[1] << 8;
-}
-
-static uint32_t get24(const uint8_t *p) {
-    return get16(p) | (uint32_t)p[2] << 16;
-}
-
-static uint32_t get32(const uint8_t *p) {
-    return get16(p) | get16(p + 2) << 16;
-}
 
 /* ---- the stream: one firmware command fetches a piece ---- */
 
@@ -46,20 +28,21 @@ struct stream {
 
 static int step(fab_switch *sw, uint32_t what, uint32_t offset_dw, void *out, size_t bytes) {
     uint8_t in[12] = {GFMS_PAX_ALL, 0, 0, 0, (uint8_t)what};
-    for (unsigned k = 0; k < 4; k++) in[8 + k] = (uint8_t)(offset_dw >> (8 * k));
-    return fab_switch_command(sw, MRPC_GFMS_DUMP, in, what == STEP_GET ? 12 : 8, out, bytes);
+    bytes_put(in + 8, 4, offset_dw);
+    return fab_switch_command(sw, MRPC_GFMS_DUMP, in, what == GFMS_GET ? 12 : 8, out, bytes);
 }
 
 static int fetch(struct stream *s) {
     uint32_t offset = s->fetched / 4;
-    int rc = step(s->sw, STEP_GET, offset, s->piece, sizeof s->piece);
+    int rc = step(s->sw, GFMS_GET, offset, s->piece, sizeof s->piece);
     if (rc < 0) return rc;
-    uint32_t bytes = get32(s->piece + 4);
-    if (get32(s->piece) != offset || bytes > GAS_MRPC_BYTES / 4 || bytes <= PIECE_HEAD / 4)
+    uint32_t bytes = bytes_get32(s->piece + 4);
+    if (bytes_get32(s->piece) != offset || bytes > GAS_MRPC_BYTES / 4 ||
+        bytes <= GFMS_PIECE_HEAD / 4)
         return fab_switch_gone(s->sw, -EPROTO);
-    s->at = PIECE_HEAD;
+    s->at = GFMS_PIECE_HEAD;
     s->have = 4 * bytes;
-    s->fetched += 4 * bytes - PIECE_HEAD;
+    s->fetched += 4 * bytes - GFMS_PIECE_HEAD;
     return 0;
 }
 
@@ -98,8 +81,8 @@ static int read_host(struct stream *s, struct catalogue *c, uint32_t *room) {
     if (rc < 0) return rc;
     struct fab_gfms_host host = {.hvd = head[0],
                                  .port = head[1],
-                                 .hfid = (uint16_t)get16(head + 2),
-                                 .logical_ports = (uint16_t)get16(head + 4)};
+                                 .hfid = bytes_get16(head + 2),
+                                 .logical_ports = bytes_get16(head + 4)};
     for (uint32_t k = 0; k < HOST_SLOTS * (uint32_t)host.logical_ports; k++) {
         rc = take(s, entry, sizeof entry, room);
         if (rc < 0) return rc;
@@ -111,7 +94,7 @@ static int read_host(struct stream *s, struct catalogue *c, uint32_t *room) {
                                           .port = host.port,
                                           .logical = entry[0],
                                           .slot = (uint8_t)(k / host.logical_ports),
-                                          .pdfid = (uint16_t)get16(entry + 2)};
+                                          .pdfid = bytes_get16(entry + 2)};
         c->n_bindings++;
     }
     if (c->n_hosts < c->max_hosts) c->hosts[c->n_hosts] = host;
@@ -120,8 +103,8 @@ static int read_host(struct stream *s, struct catalogue *c, uint32_t *room) {
 }
 
 static void take_function(const uint8_t *r, uint8_t port, struct fab_gfms_function *f) {
-    *f = (struct fab_gfms_function){.function = (uint16_t)get16(r),
-                                    .pdfid = (uint16_t)get16(r + 2),
+    *f = (struct fab_gfms_function){.function = bytes_get16(r),
+                                    .pdfid = bytes_get16(r + 2),
                                     .port = port,
                                     .kind = r[4],
                                     .vfs = r[5],
@@ -129,11 +112,11 @@ static void take_function(const uint8_t *r, uint8_t port, struct fab_gfms_functi
                                     .host_switch = r[9],
                                     .host_port = r[10],
                                     .logical = r[11],
-                                    .vendor = (uint16_t)get16(r + 12),
-                                    .device = (uint16_t)get16(r + 14),
-                                    .subsystem_vendor = (uint16_t)get16(r + 16),
-                                    .subsystem_device = (uint16_t)get16(r + 18),
-                                    .class_code = get24(r + 20),
+                                    .vendor = bytes_get16(r + 12),
+                                    .device = bytes_get16(r + 14),
+                                    .subsystem_vendor = bytes_get16(r + 16),
+                                    .subsystem_device = bytes_get16(r + 18),
+                                    .class_code = (uint32_t)bytes_get(r + 20, 3),
                                     .bars = r[23]};
     for (unsigned k = 0; k < 6; k++) {
         f->bar_type[k] = r[24 + 2 * k];
@@ -146,7 +129,7 @@ static int read_device(struct stream *s, struct catalogue *c, uint8_t port, uint
     uint8_t head[DEVICE_HEAD], record[FUNCTION_BYTES];
     int rc = take(s, head, sizeof head, room);
     if (rc < 0) return rc;
-    uint32_t bytes = 4 * get24(head + 4), functions = get16(head);
+    uint32_t bytes = 4 * (uint32_t)bytes_get(head + 4, 3), functions = bytes_get16(head);
     if (bytes < DEVICE_HEAD || bytes - DEVICE_HEAD > *room) return -EPROTO;
     uint32_t left = bytes - DEVICE_HEAD;
     *room -= left;
@@ -165,13 +148,13 @@ static int read_port(struct stream *s, struct catalogue *c, uint32_t *room) {
     uint8_t head[PORT_HEAD], internal[DEVICE_HEAD];
     int rc = take(s, head, sizeof head, room);
     if (rc < 0) return rc;
-    uint32_t bytes = 4 * get24(head + 4);
+    uint32_t bytes = 4 * (uint32_t)bytes_get(head + 4, 3);
     if (bytes < PORT_HEAD || bytes - PORT_HEAD > *room) return -EPROTO;
     uint32_t left = bytes - PORT_HEAD;
     *room -= left;
     if (head[0] == ATTACHED_SWITCH) {
         rc = take(s, internal, sizeof internal, &left);
-        if (rc == 0) rc = take(s, NULL, FUNCTION_BYTES * get16(internal), &left);
+        if (rc == 0) rc = take(s, NULL, FUNCTION_BYTES * bytes_get16(internal), &left);
     }
     while (rc == 0 && head[0] != ATTACHED_NONE && left) rc = read_device(s, c, head[1], &left);
     return rc < 0 ? rc : take(s, NULL, left, &left);
@@ -181,13 +164,13 @@ typedef int (*reader)(struct stream *, struct catalogue *, uint32_t *);
 
 static int read_section(struct stream *s, struct catalogue *c, unsigned kind, reader record,
                         uint32_t *room) {
-    uint8_t head[SECTION_HEAD];
+    uint8_t head[GFMS_SECTION_HEAD];
     int rc = take(s, head, sizeof head, room);
     if (rc < 0) return rc;
-    uint32_t bytes = 4 * get32(head + 4);
-    if (head[0] != kind || bytes < SECTION_HEAD || bytes - SECTION_HEAD > *room)
+    uint32_t bytes = 4 * bytes_get32(head + 4);
+    if (head[0] != kind || bytes < GFMS_SECTION_HEAD || bytes - GFMS_SECTION_HEAD > *room)
         return fab_switch_gone(s->sw, -EPROTO);
-    uint32_t left = bytes - SECTION_HEAD;
+    uint32_t left = bytes - GFMS_SECTION_HEAD;
     *room -= left;
     while (rc == 0 && left) rc = record(s, c, &left);
     return rc;
@@ -195,7 +178,7 @@ static int read_section(struct stream *s, struct catalogue *c, unsigned kind, re
 
 static int read_all(struct stream *s, struct catalogue *c) {
     uint32_t room = s->total;
-    int rc = take(s, NULL, PAX_BYTES, &room);
+    int rc = take(s, NULL, GFMS_PAX_BYTES, &room);
     if (rc == 0) rc = read_section(s, c, GFMS_HVD, read_host, &room);
     if (rc == 0) rc = read_section(s, c, GFMS_EP_PORT, read_port, &room);
     return rc == 0 && room ? -EPROTO : rc;
@@ -207,12 +190,12 @@ static int read_catalogue(fab_switch *sw, struct catalogue *c) {
     int rc = fab_switch_ready(sw);
     if (rc < 0) return rc;
     if (sw->family != FAMILY_PAX) return -EOPNOTSUPP;
-    rc = step(sw, STEP_START, 0, answer, sizeof answer);
+    rc = step(sw, GFMS_START, 0, answer, sizeof answer);
     if (rc < 0) return rc;
-    uint32_t dwords = get32(answer);
+    uint32_t dwords = bytes_get32(answer);
     s.total = 4 * dwords;
     rc = dwords > LONGEST / 4 ? fab_switch_gone(sw, -EPROTO) : read_all(&s, c);
-    int finished = step(sw, STEP_FINISH, 0, NULL, 0);
+    int finished = step(sw, GFMS_FINISH, 0, NULL, 0);
     return rc < 0 ? rc : finished;
 }
 

@@ -9,20 +9,9 @@ enum {
     EVENTS_GET = 1,
     EVENT_HEAD = 4,
     LOST = 0x8000,
-    PAX_BYTES = 80,
     RANGES_AT = 32,
     MAPS_AT = 48
 };
-
-static uint16_t get16(const uint8_t *p) {
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint64_t get64(const uint8_t *p) {
-    uint64_t value = 0;
-    for (unsigned k = 0; k < 8; k++) value |= (uint64_t)p[k] << (8 * k);
-    return value;
-}
 
 static int need_pax(fab_switch *sw) {
     int rc = fab_switch_ready(sw);
@@ -31,7 +20,7 @@ static int need_pax(fab_switch *sw) {
 }
 
 int fab_switch_gfms_pax(fab_switch *sw, struct fab_gfms_pax *out) {
-    uint8_t sub = GFMS_PAX, r[PAX_BYTES];
+    uint8_t sub = GFMS_PAX, r[GFMS_PAX_BYTES];
     int rc = need_pax(sw);
     if (rc == 0) rc = fab_switch_command(sw, MRPC_GFMS_DUMP, &sub, 1, r, sizeof r);
     if (rc < 0) return rc;
@@ -39,15 +28,15 @@ int fab_switch_gfms_pax(fab_switch *sw, struct fab_gfms_pax *out) {
     *out = (struct fab_gfms_pax){.pax = r[1],
                                  .ports = r[12],
                                  .hosts = r[13],
-                                 .swfid = get16(r + 2),
-                                 .devices = get16(r + 14),
-                                 .functions = get16(r + 16)};
+                                 .swfid = bytes_get16(r + 2),
+                                 .devices = bytes_get16(r + 14),
+                                 .functions = bytes_get16(r + 16)};
     uint16_t *ranges[] = {out->fid, out->hfid, out->vdfid, out->pdfid};
     uint64_t *maps[] = {&out->host_ports, &out->module_ports, &out->fabric_ports, &out->free_ports};
     for (unsigned k = 0; k < 4; k++) {
-        ranges[k][0] = get16(r + RANGES_AT + 4 * k);
-        ranges[k][1] = get16(r + RANGES_AT + 2 + 4 * k);
-        *maps[k] = get64(r + MAPS_AT + 8 * k);
+        ranges[k][0] = bytes_get16(r + RANGES_AT + 4 * k);
+        ranges[k][1] = bytes_get16(r + RANGES_AT + 2 + 4 * k);
+        *maps[k] = bytes_get(r + MAPS_AT + 8 * k, 8);
     }
     return 0;
 }
@@ -57,7 +46,7 @@ static int unpack(const uint8_t *answer, struct fab_gfms_event *out, unsigned n)
     uint32_t at = 4;
     for (unsigned k = 0; k < n; k++) {
         if (at + EVENT_HEAD > GAS_MRPC_BYTES) return -EPROTO;
-        uint32_t bytes = get16(answer + at);
+        uint32_t bytes = bytes_get16(answer + at);
         if (bytes < EVENT_HEAD || bytes > EVENT_HEAD + sizeof out->data ||
             at + bytes > GAS_MRPC_BYTES)
             return -EPROTO;
@@ -77,7 +66,7 @@ int fab_switch_gfms_events(fab_switch *sw, struct fab_gfms_event *out, size_t ma
     int rc = need_pax(sw);
     if (rc == 0) rc = fab_switch_command(sw, MRPC_GFMS_EVENT, in, sizeof in, answer, sizeof answer);
     if (rc < 0) return rc;
-    unsigned n = get16(answer), rest = get16(answer + 2);
+    unsigned n = bytes_get16(answer), rest = bytes_get16(answer + 2);
     rc = n > want ? -EPROTO : unpack(answer, out, n);
     if (rc < 0) return fab_switch_gone(sw, rc);
     if (left) *left = rest & (LOST - 1);

@@ -26,8 +26,7 @@ int fab_switch_latency(fab_switch *sw, const uint8_t *egress, size_t n, int clea
     if (rc < 0) return rc;
     for (size_t k = 0; k < n; k++) {
         const uint8_t *at = answer + 4 * k;
-        out[k] = (struct fab_latency){.min_ns = (uint16_t)(at[0] | at[1] << 8),
-                                      .max_ns = (uint16_t)(at[2] | at[3] << 8)};
+        out[k] = (struct fab_latency){.min_ns = bytes_get16(at), .max_ns = bytes_get16(at + 2)};
     }
     return (int)n;
 }

@@ -88,35 +88,57 @@ static void remember(fab_switch *sw, uint32_t command, uint32_t answer) {
     sw->refusal = answer;
 }
 
-/* A command that timed out earlier does not keep the next one from being sent: the doorbell is all
- * that is left to try on a firmware that hangs. */
-int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in, size_t in_bytes,
-                    void *out, size_t out_bytes, uint32_t *code) {
-    uint32_t word, status = 0, result;
-    if (code) *code = 0;
-    if (in_bytes > GAS_MRPC_BYTES || out_bytes > GAS_MRPC_BYTES || (in_bytes && !in) ||
-        (out_bytes && !out))
-        return -EINVAL;
-    int rc = command_word(sw, command, pax, &word);
-    if (rc < 0) return rc;
+/* The firmware may still be at the command of one who died: its input must stay until then. As
+ * after a command that timed out, the next one is sent all the same: the doorbell is all that is
+ * left to try on a firmware that hangs. */
+static int wait_abandoned(fab_switch *sw) {
+    uint32_t status;
+    int rc = wait_done(sw, &status);
+    return rc == -ETIMEDOUT || rc == -EINTR ? 0 : rc;
+}
+
+/* One command, the mailbox being this one's. */
+static int exchange(fab_switch *sw, uint32_t word, const void *in, size_t in_bytes, void *out,
+                    size_t out_bytes, uint32_t *code) {
+    uint32_t status = 0, result, command = word & 0xFFFF;
+    int rc = 0;
     if (in_bytes) rc = fab_bar_write_block(sw->bar, GAS_MRPC_IN, in, in_bytes);
     if (rc >= 0) rc = fab_bar_write32(sw->bar, GAS_MRPC_CMD, word);
     if (rc >= 0) rc = wait_done(sw, &status);
     if (rc == -ETIMEDOUT || rc == -EINTR) {
         remember(sw, command, status);
-        if (code) *code = status;
+        *code = status;
     }
     if (rc >= 0) rc = fab_bar_read32(sw->bar, GAS_MRPC_RETURN, &result);
     if (rc < 0) return rc;
     if (result == ALL_ONES) rc = fab_switch_gone(sw, 0);
     if (rc < 0) return rc;
-    if (code) *code = result;
+    *code = result;
     if (status == MRPC_ERROR || result != 0) {
         remember(sw, command, result);
         return -EREMOTEIO;
     }
     if (out_bytes) rc = fab_bar_read_block(sw->bar, GAS_MRPC_OUT, out, out_bytes);
     return rc < 0 ? rc : 0;
+}
+
+int fab_switch_mrpc(fab_switch *sw, uint32_t command, int pax, const void *in, size_t in_bytes,
+                    void *out, size_t out_bytes, uint32_t *code) {
+    uint32_t word, answer = 0;
+    if (code) *code = 0;
+    if (in_bytes > GAS_MRPC_BYTES || out_bytes > GAS_MRPC_BYTES || (in_bytes && !in) ||
+        (out_bytes && !out))
+        return -EINVAL;
+    int rc = command_word(sw, command, pax, &word);
+    if (rc < 0) return rc;
+    rc = fab_mailbox_take(sw);
+    if (rc == -ETIMEDOUT) remember(sw, command, 0);
+    if (rc < 0) return rc;
+    if (rc == 1) rc = wait_abandoned(sw);
+    if (rc >= 0) rc = exchange(sw, word, in, in_bytes, out, out_bytes, &answer);
+    fab_mailbox_give(sw);
+    if (code) *code = answer;
+    return rc;
 }
 
 int fab_switch_command(fab_switch *sw, uint32_t command, const void *in, size_t in_bytes, void *out,
@@ -127,4 +149,8 @@ int fab_switch_command(fab_switch *sw, uint32_t command, const void *in, size_t 
 uint32_t fab_switch_refusal(const fab_switch *sw, uint32_t *command) {
     if (command) *command = sw->failed;
     return sw->refusal;
+}
+
+uint32_t fab_switch_mailbox_holder(const fab_switch *sw) {
+    return sw->holder;
 }

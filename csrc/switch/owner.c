@@ -95,7 +95,7 @@ int fab_switch_own(fab_switch *sw, const char *name, uint64_t lease_ns) {
         return 0;
     }
     let_go(sw);
-    int rc = owner_file_open(sw, true, &file);
+    int rc = owner_file_open(sw, "owner", true, &file);
     if (rc < 0) return rc;
     rc = owner_file_map(&file, &page);
     if (rc == 0) {
@@ -118,7 +118,7 @@ static bool is_mine(const fab_switch *sw, const struct owner_file *file) {
 int fab_switch_disown(fab_switch *sw) {
     struct owner_file file;
     if (!sw->owner) return 0;
-    if (owner_file_open(sw, false, &file) == 0) {
+    if (owner_file_open(sw, "owner", false, &file) == 0) {
         uint64_t seen = fab_load_acquire(&sw->owner->lease);
         while (is_mine(sw, &file)) {
             if (!fab_cas(&sw->owner->lease, &seen, word(sw->token, 0))) continue;
@@ -136,7 +136,7 @@ int fab_switch_owner(fab_switch *sw, struct fab_switch_owner *out) {
     struct fab_owner_page *page;
     memset(out, 0, sizeof *out);
     if (!*sw->bar->device) return 0;
-    int rc = owner_file_open(sw, false, &file);
+    int rc = owner_file_open(sw, "owner", false, &file);
     if (rc < 0) return rc == -ENOENT ? 0 : rc;
     rc = owner_file_map(&file, &page);
     if (rc == 0) {

@@ -67,12 +67,12 @@ static int open_named(struct owner_file *f, bool create) {
     return rc;
 }
 
-int owner_file_open(fab_switch *sw, bool create, struct owner_file *out) {
-    char folder[sizeof out->path - sizeof sw->bar->device - 8];
+int owner_file_open(fab_switch *sw, const char *kind, bool create, struct owner_file *out) {
+    char folder[sizeof out->path - sizeof sw->bar->device - 16];
     out->file = -1;
     int rc = find_folder(folder, sizeof folder);
     if (rc < 0) return rc;
-    snprintf(out->path, sizeof out->path, "%s/%s.owner", folder, sw->bar->device);
+    snprintf(out->path, sizeof out->path, "%s/%s.%.10s", folder, sw->bar->device, kind);
     rc = -EAGAIN;
     for (int i = 0; i < OPENS && rc == -EAGAIN; i++) rc = open_named(out, create);
     return rc;

@@ -50,8 +50,7 @@ enum {
     PFF_CONFIG_BYTES = 0x800, /* config bytes shown in the window */
     PFF_EVENT_SUMMARY = 0xC00,
     PFF_EVENT_HEADERS = 0xC10, /* + 0x18 * k */
-    PFF_EVENT_STRIDE = 0x18,
-    PFF_EVENT_LINK_STATE = 12
+    PFF_EVENT_STRIDE = 0x18
 };
 enum {
     PART_USP_PFF = 0x10,
@@ -102,7 +101,8 @@ enum {
     PFF_POWER_MGMT = 8,
     PFF_TLP_THROTTLING = 9,
     PFF_FORCE_SPEED = 10,
-    PFF_CREDIT_TIMEOUT = 11
+    PFF_CREDIT_TIMEOUT = 11,
+    PFF_LINK_STATE = 12
 };
 #define PFF_NONE UINT32_C(0xFFFFFFFF)
 enum { EVENT_OCCURRED = 1, EVENT_EN_LOG = 2, EVENT_EN_CLI = 4, EVENT_EN_IRQ = 8, EVENT_FATAL = 16 };
@@ -161,7 +161,13 @@ enum {
     GFMS_FAB_PORT = 4,
     GFMS_EP_PORT = 5,
     GFMS_HVD_DETAIL = 6,
-    NOT_ATTACHED = 0xFF /* the other end of a fabric port without a link */
+    GFMS_SECTION_HEAD = 12, /* bytes: class, switch, fabric id, dwords */
+    GFMS_START = 1,         /* of reading a long section in pieces */
+    GFMS_GET = 2,
+    GFMS_FINISH = 3,
+    GFMS_PIECE_HEAD = 12, /* bytes */
+    GFMS_PAX_BYTES = 80,  /* the section of one PAX */
+    NOT_ATTACHED = 0xFF   /* the other end of a fabric port without a link */
 };
 enum { PORT_CONFIG_UNUSED = 0, PORT_CONFIG_FABRIC = 1, PORT_CONFIG_EP = 2, PORT_CONFIG_HOST = 3 };
 enum {
@@ -194,6 +200,7 @@ enum { EXT_CAP_ACS = 0x000D, ACS_CAP = 0x04, ACS_CTRL = 0x06 }; /* both u16 */
 /* PCI Express capability */
 enum {
     PCIE_FLAGS = 0x02, /* u16, [7:4] port type */
+    PCIE_TYPE_ENDPOINT = 0,
     PCIE_TYPE_ROOT = 4,
     PCIE_TYPE_UPSTREAM = 5,
     PCIE_TYPE_DOWNSTREAM = 6,

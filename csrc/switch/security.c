@@ -9,11 +9,11 @@ enum { KEYS_GEN4 = 4, KEYS_GEN5 = 10, KEYS_GEN6 = 12, KEYS_AT_GEN6 = 40, UID_BYT
 static void versions(const uint8_t *in, bool riot, struct fab_security *out) {
     memcpy(out->serial, in, 4);
     out->serial_bytes = 4;
-    out->key_version = fab_le(in + 4, 4);
-    out->riot_version = riot ? fab_le(in + 8, 2) : 0;
-    out->bl2_version = riot ? fab_le(in + 10, 2) : fab_le(in + 8, 4);
-    out->main_version = fab_le(in + 12, 4);
-    out->unlock_version = fab_le(in + 16, 4);
+    out->key_version = bytes_get32(in + 4);
+    out->riot_version = riot ? bytes_get16(in + 8) : 0;
+    out->bl2_version = riot ? bytes_get16(in + 10) : bytes_get32(in + 8);
+    out->main_version = bytes_get32(in + 12);
+    out->unlock_version = bytes_get32(in + 16);
 }
 
 static int read_serial(fab_switch *sw, struct fab_security *out) {
@@ -29,16 +29,16 @@ static int read_serial(fab_switch *sw, struct fab_security *out) {
     }
     memcpy(out->serial, answer, UID_BYTES);
     out->serial_bytes = UID_BYTES;
-    out->bl2_version = fab_le(answer + 88, 4);
-    out->main_version = fab_le(answer + 96, 4);
-    out->unlock_version = fab_le(answer + 108, 4);
-    out->key_version = fab_le(answer + 112, 4);
+    out->bl2_version = bytes_get32(answer + 88);
+    out->main_version = bytes_get32(answer + 96);
+    out->unlock_version = bytes_get32(answer + 108);
+    out->key_version = bytes_get32(answer + 112);
     return 0;
 }
 
 /* The settings' low word: debug mode, secure state, attestation, two bits each. */
 static int settings(const uint8_t *in, unsigned most, struct fab_security *out) {
-    uint32_t word = fab_le(in + 8, 4), state = word >> 2 & 3;
+    uint32_t word = bytes_get32(in + 8), state = word >> 2 & 3;
     out->debug_mode = word & 3;
     out->secure_state = (uint8_t)(state > FAB_SECURE_SECURED ? FAB_SECURE_UNKNOWN : state);
     out->attestation = most == KEYS_GEN4      ? FAB_ATTESTATION_UNSUPPORTED

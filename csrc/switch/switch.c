@@ -31,6 +31,7 @@ int fab_switch_open(fab_bar *bar, fab_switch **out) {
     sw->lanes = lanes;
     sw->family = family;
     sw->pax = PAX_UNKNOWN;
+    fab_mailbox_open(sw);
     *out = sw;
     return 0;
 }
@@ -38,6 +39,7 @@ int fab_switch_open(fab_bar *bar, fab_switch **out) {
 void fab_switch_close(fab_switch *sw) {
     if (!sw) return;
     fab_switch_disown(sw);
+    fab_mailbox_close(sw);
     free(sw->journal.steps);
     free(sw);
 }

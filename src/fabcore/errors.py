@@ -17,8 +17,9 @@ class FirmwareError(FabricError):
     """A firmware (MRPC) command that failed.
 
     Attributes: id, the MRPC command id (16 bits); end, how it ended: "refused", "timeout" (it never
-    completed) or "interrupted"; code, the firmware's return code (32 bits) of one that was refused,
-    else the mailbox status (1 in progress, 0 never taken up, 0x100 interrupted).
+    completed), "interrupted", or "busy" (it was not sent: another one kept the mailbox); code, the
+    firmware's return code (32 bits) of one that was refused, of "busy" the pid of the process that
+    has the mailbox, else the mailbox status (1 in progress, 0 never taken up, 0x100 interrupted).
     """
 
     def __init__(self, id: int, code: int, detail: str = "", end: str = "refused") -> None:
@@ -33,6 +34,11 @@ def _ending(id: int, code: int, end: str) -> str:
         return f"MRPC 0x{id:x} never completed (mailbox status 0x{code:x}): the firmware hangs"
     if end == "interrupted":
         return f"MRPC 0x{id:x} was interrupted (mailbox status 0x{code:x}); send it again"
+    if end == "busy":
+        return (
+            f"MRPC 0x{id:x} was not sent: process {code} is inside another command and did not let "
+            "go of the mailbox in time; stop it, or wait longer (set_timeout)"
+        )
     words = meaning(id, code)
     return f"MRPC 0x{id:x} failed with code 0x{code:x}" + (f" ({words})" if words else "")
 

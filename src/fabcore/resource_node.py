@@ -71,8 +71,7 @@ class ResourceNode(Workload):
         """A node by its BARs: one target or a list, one per switch; "shm:NAME" opens all switches.
 
         owner: the name under which this process owns the switches; OwnerError when another
-        controller does. None: does not ask; then no other process may be sending firmware
-        commands, for a switch has one mailbox.
+        controller does. None: does not ask. Firmware commands of processes take turns either way.
         """
         from fabcore._core import Bar
 

@@ -87,6 +87,7 @@ def _check_switches(topology: Topology) -> None:
 
 
 def _check_ports(topology: Topology) -> None:
+    chips = {switch.id: switch for switch in topology.switches}
     lanes_left = {switch.id: switch.lanes for switch in topology.switches}
     seen: set[tuple[int, int]] = set()
     for entry, port in enumerate(topology.ports):
@@ -111,10 +112,17 @@ def _check_ports(topology: Topology) -> None:
                 where = f" on {port.lanes} lanes" if key == "layout" else ""
                 message = f"{name}: {key} {value!r} is impossible{where}: use one of {allowed}"
                 raise Fault(message, "port", entry, key)
+        spec = chips[port.switch]
+        if port.gen > spec.generation:
+            message = (
+                f"{name}: gen {port.gen} is too fast for switch {port.switch}, a Gen"
+                f"{spec.generation} chip (0x{spec.device_id:x}): use gen {spec.generation} or "
+                "lower, or another device_id"
+            )
+            raise Fault(message, "port", entry, "gen")
         lanes_left[port.switch] -= port.lanes
         if lanes_left[port.switch] < 0:
-            chip = next(s.lanes for s in topology.switches if s.id == port.switch)
-            message = f"{name} takes switch {port.switch} over the {chip} lanes of its chip"
+            message = f"{name} takes switch {port.switch} over the {spec.lanes} lanes of its chip"
             raise Fault(message, "port", entry, "lanes")
 
 

@@ -79,6 +79,11 @@ class SwitchSpec:
         """The chip's lanes."""
         return chip_lanes(self.device_id)
 
+    @property
+    def generation(self) -> int:
+        """The fastest PCIe generation of the chip's ports."""
+        return self.device_id >> 12
+
 
 @dataclass(frozen=True)
 class Hop:

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fabcore.h"
+#include "raw_bytes.h"
 #include "regs.h"
 
 enum {
@@ -57,19 +58,8 @@ struct control {
     fab_bar *bar;
 };
 
-static void put(uint8_t *at, unsigned bytes, uint64_t value) {
-    memcpy(at, &value, bytes);
-}
-static uint32_t get(const uint8_t *at, unsigned bytes) {
-    uint32_t value = 0;
-    memcpy(&value, at, bytes);
-    return value;
-}
 static uint8_t *port_config(struct control *c, unsigned pff) {
     return c->gas + GAS_PFF + GAS_PFF_STRIDE * pff;
-}
-static void ext(uint8_t *config, uint32_t at, uint32_t id, uint32_t next) {
-    put(config + at, 4, id | 1u << 16 | next << 20);
 }
 
 static inline struct state snapshot(struct control *c) {

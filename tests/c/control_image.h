@@ -18,11 +18,11 @@ static void build_port(struct control *c, unsigned pff) {
     put(pcie + PCIE_LINK_CAP2, 4, 0x3E);
     put(pcie + PCIE_LINK_CONTROL2, 2, 5);
     train(c, pff);
-    ext(config, AT_AER, 0x0001, AT_ACS);
-    ext(config, AT_ACS, EXT_CAP_ACS, AT_VC);
+    extended(config, AT_AER, 0x0001, AT_ACS);
+    extended(config, AT_ACS, EXT_CAP_ACS, AT_VC);
     put(config + AT_ACS + ACS_CAP, 2, pff == 2 ? 0x1C : 0x7F);
     put(config + AT_ACS + ACS_CTRL, 2, pff == 2 ? 0 : 0x60); /* egress control, translated */
-    ext(config, AT_VC, EXT_CAP_VC, 0);
+    extended(config, AT_VC, EXT_CAP_VC, 0);
     put(vc + VC_CAP1, 4, (VCS - 1) | (VCS - 1) << 4 | 3u << 10);
     put(vc + VC_CAP2, 4, 0xFu | 4u << 24);
     for (uint32_t n = 0; n < VCS; n++) {
@@ -54,18 +54,18 @@ static void build_functions(struct control *c) {
     for (unsigned f = 0; f < FUNCTIONS; f++) {
         uint8_t *config = c->now.functions[f];
         put(config, 4, 0xFAB011F8u);
-        ext(config, AT_AER, 0x0001, AT_ACS);
-        ext(config, AT_ACS, EXT_CAP_ACS, AT_ARI);
+        extended(config, AT_AER, 0x0001, AT_ACS);
+        extended(config, AT_ACS, EXT_CAP_ACS, AT_ARI);
         put(config + AT_ACS + ACS_CAP, 2, 0x0C);
-        ext(config, AT_ARI, EXT_CAP_ARI, f == 0 ? AT_MFVC : f == 2 ? AT_SHAPER : 0);
+        extended(config, AT_ARI, EXT_CAP_ARI, f == 0 ? AT_MFVC : f == 2 ? AT_SHAPER : 0);
         put(config + AT_ARI + 4, 2, f < 2);
     }
     uint8_t *mfvc = c->now.functions[0] + AT_MFVC, *shaper = c->now.functions[2] + AT_SHAPER;
-    ext(c->now.functions[0], AT_MFVC, EXT_CAP_MFVC, 0);
+    extended(c->now.functions[0], AT_MFVC, EXT_CAP_MFVC, 0);
     put(mfvc + VC_CAP1, 4, 2u << 10);
     put(mfvc + VC0_CAP, 4, 3u | 2u << 24);
     put(mfvc + VC0_CONTROL, 4, VC_ENABLE | 0xFF);
-    ext(c->now.functions[2], AT_SHAPER, EXT_CAP_VSEC, 0);
+    extended(c->now.functions[2], AT_SHAPER, EXT_CAP_VSEC, 0);
     put(shaper + VSEC_HEADER, 4, SHAPER_VSEC_ID);
     put(shaper + SHAPER_UNIT, 4, 1000000);
     put(shaper + SHAPER_ENTRIES, 4, 1);
@@ -95,6 +95,11 @@ static inline void control_free(struct control *c) {
     fab_bar_close(c->bar);
     free(c->gas);
     free(c);
+}
+
+static inline void control_close(struct control *c, fab_switch *sw) {
+    fab_switch_close(sw);
+    control_free(c);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fabcore.h"
+#include "raw_bytes.h"
 #include "regs.h"
 
 enum {
@@ -50,23 +51,12 @@ struct image {
     fab_bar *bar;
 };
 
-static void image_put(uint8_t *at, unsigned bytes, uint64_t value) {
-    memcpy(at, &value, bytes);
-}
-static uint32_t image_get(const uint8_t *at, unsigned bytes) {
-    uint32_t value = 0;
-    memcpy(&value, at, bytes);
-    return value;
-}
 static uint8_t *image_pff(struct image *m, unsigned pff) {
     return m->gas + GAS_PFF + GAS_PFF_STRIDE * pff;
 }
-static void image_ext(uint8_t *config, uint32_t at, uint32_t id, uint32_t next) {
-    image_put(config + at, 4, id | 1u << 16 | next << 20);
-}
 
 static uint32_t image_function(struct image *m, const uint8_t *in, uint8_t *out) {
-    unsigned pdfid = image_get(in + 2, 2), addr = image_get(in + 4, 2), bytes = in[6];
+    unsigned pdfid = get(in + 2, 2), addr = get(in + 4, 2), bytes = in[6];
     if (PDFID_MODULE(pdfid) > 1 || PDFID_FUNCTION(pdfid) >= IMAGE_FUNCTIONS) return 0x64006;
     uint8_t *config = m->functions[PDFID_MODULE(pdfid)][PDFID_FUNCTION(pdfid)];
     if (in[0] == 0) {
@@ -75,16 +65,16 @@ static uint32_t image_function(struct image *m, const uint8_t *in, uint8_t *out)
     }
     struct image_vc *vc = &m->vc[IMAGE_PORTS];
     if (config == vc->config && addr >= vc->at) {
-        uint32_t value = image_get(in + 8, bytes);
-        if (addr >= vc->at + 0x20u) image_put(vc->config + vc->at + VC0_STATUS, 2, 1);
+        uint32_t value = get(in + 8, bytes);
+        if (addr >= vc->at + 0x20u) put(vc->config + vc->at + VC0_STATUS, 2, 1);
         if (addr == vc->at + VC0_CONTROL && value & VC_LOAD_PORT_TABLE && !vc->stuck) {
             memcpy(vc->loaded, config + vc->at + 0x20, 64);
-            image_put(vc->config + vc->at + VC0_STATUS, 2, 0);
+            put(vc->config + vc->at + VC0_STATUS, 2, 0);
         } else if (addr == vc->at + VC0_CONTROL && value & VC_LOAD_PORT_TABLE) {
             vc->stuck--;
         }
         if (addr == vc->at + VC0_CONTROL) value &= ~(uint32_t)VC_LOAD_PORT_TABLE;
-        image_put(config + addr, bytes, value);
+        put(config + addr, bytes, value);
         return 0;
     }
     if (config != m->functions[1][0] || addr != m->lost_rate || !m->lost_rate)
@@ -97,7 +87,7 @@ static uint32_t image_counters(struct image *m, const uint8_t *in, uint8_t *out)
         uint8_t port = in[2 + 2 * k];
         if (in[0] == 12) m->payload_types[port] = in[3 + 2 * k];
         for (unsigned word = 0; word < 7 && in[0] == 1; word++)
-            image_put(out + 56 * k + 8 * word, 8, 1000u * port + word);
+            put(out + 56 * k + 8 * word, 8, 1000u * port + word);
     }
     return in[1] > 16 ? 0x64006 : 0;
 }
@@ -122,8 +112,8 @@ static uint32_t image_links(uint8_t *out) {
 static uint32_t image_run(struct image *m, uint32_t command, const uint8_t *in, uint8_t *out) {
     switch (command) {
         case MRPC_PING:
-            image_put(out, 4, 0x1003);
-            image_put(out + 4, 4, ~image_get(in, 4));
+            put(out, 4, 0x1003);
+            put(out + 4, 4, ~get(in, 4));
             return 0;
         case MRPC_PAX_ID:
             out[0] = 2;
@@ -163,16 +153,16 @@ static void image_doorbell(struct image *m, uint32_t word) {
     bool meant = !m->refused_command || m->refused_command == (word & 0xFFFF);
     if (m->mailbox == MAILBOX_DEAF) return;
     if (m->mailbox != MAILBOX_OK && m->mailbox != MAILBOX_REFUSES) {
-        image_put(m->gas + GAS_MRPC_RETURN, 4, m->refusal);
-        image_put(m->gas + GAS_MRPC_STATUS, 4, status[m->mailbox]);
+        put(m->gas + GAS_MRPC_RETURN, 4, m->refusal);
+        put(m->gas + GAS_MRPC_STATUS, 4, status[m->mailbox]);
         return;
     }
     uint32_t code = m->mailbox == MAILBOX_REFUSES && meant
                         ? m->refusal
                         : image_run(m, word & 0xFFFF, m->gas + GAS_MRPC_IN, out);
     memcpy(m->gas + GAS_MRPC_OUT, out, sizeof out);
-    image_put(m->gas + GAS_MRPC_RETURN, 4, code);
-    image_put(m->gas + GAS_MRPC_STATUS, 4, MRPC_DONE);
+    put(m->gas + GAS_MRPC_RETURN, 4, code);
+    put(m->gas + GAS_MRPC_STATUS, 4, MRPC_DONE);
 }
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "default_node.h"
+#include "node_registers.h"
 #include "regs.h"
 
 static struct default_node plan;
@@ -17,16 +18,6 @@ static inline fab_node *make(void) {
     default_node_fill(&plan);
     CHECK_EQ(fab_node_create(&plan.config, plan.ports, NULL, &node), 0);
     return node;
-}
-
-static inline uint32_t reg(fab_node *node, size_t sw, uint64_t off) {
-    uint32_t value = 0;
-    CHECK_EQ(fab_bar_read32(fab_node_bar(node, sw), off, &value), 0);
-    return value;
-}
-
-static inline void set(fab_node *node, size_t sw, uint64_t off, uint32_t value) {
-    CHECK_EQ(fab_bar_write32(fab_node_bar(node, sw), off, value), 0);
 }
 
 /* One firmware command by the mailbox; the return code, or -1 when it does not complete. */
@@ -104,12 +95,6 @@ static inline uint32_t find_cap(const uint8_t *space, uint8_t id) {
     for (uint32_t at = space[0x34], n = 0; at && n < 48; at = space[at + 1], n++)
         if (space[at] == id) return at;
     return 0;
-}
-
-static inline uint32_t word_at(const uint8_t *space, uint32_t at) {
-    uint32_t value;
-    memcpy(&value, space + at, 4);
-    return value;
 }
 
 static inline uint32_t find_ext(const uint8_t *space, uint16_t id) {

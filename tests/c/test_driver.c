@@ -5,19 +5,11 @@
 
 #include "check.h"
 #include "driver_image.h"
-
-#define QUICK_NS 1000000
-
-static fab_switch *opened(struct image *m) {
-    fab_switch *sw = NULL;
-    CHECK_EQ(fab_switch_open(m->bar, &sw), 0);
-    fab_switch_set_timeout(sw, QUICK_NS);
-    return sw;
-}
+#include "quick_switch.h"
 
 static void identity_comes_from_registers_and_firmware(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     struct fab_switch_info info;
     CHECK_EQ(fab_switch_identify(sw, &info), 0);
     CHECK_EQ(info.device_id, 0x5200);
@@ -48,7 +40,7 @@ static void only_a_switchtec_is_opened(void) {
     struct image *m = image_create(0x5200, 128, 3);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fab_switch *sw = NULL;
-        image_put(m->gas + GAS_DEVICE_ID, 4, cases[i].id);
+        put(m->gas + GAS_DEVICE_ID, 4, cases[i].id);
         CHECK_EQ(fab_switch_open(m->bar, &sw), cases[i].rc);
         if (cases[i].rc == 0) fab_switch_close(sw);
     }
@@ -57,7 +49,7 @@ static void only_a_switchtec_is_opened(void) {
 
 static void a_command_carries_the_pax_index(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     struct fab_switch_info info;
     CHECK_EQ(fab_switch_mrpc(sw, MRPC_PORT_CONTROL, -1, NULL, 0, NULL, 0, NULL), 0);
     CHECK_EQ(m->last_word, 0x7C0000 | MRPC_PORT_CONTROL); /* local, not yet known */
@@ -72,8 +64,8 @@ static void a_command_carries_the_pax_index(void) {
     CHECK_EQ(fab_switch_mrpc(sw, 1, -1, big, sizeof big, NULL, 0, NULL), -EINVAL);
     CHECK_EQ(fab_switch_mrpc(sw, 1, -1, NULL, 0, big, sizeof big, NULL), -EINVAL);
     fab_switch_close(sw);
-    image_put(m->gas + GAS_DEVICE_ID, 4, 0x5100); /* a PSX has no PAX index */
-    sw = opened(m);
+    put(m->gas + GAS_DEVICE_ID, 4, 0x5100); /* a PSX has no PAX index */
+    sw = open_quick(m->bar);
     CHECK_EQ(fab_switch_mrpc(sw, MRPC_PORT_CONTROL, -1, NULL, 0, NULL, 0, NULL), 0);
     CHECK_EQ(m->last_word, 0xFFFC0000 | MRPC_PORT_CONTROL);
     CHECK_EQ(fab_switch_mrpc(sw, MRPC_PORT_CONTROL, 0, NULL, 0, NULL, 0, NULL), -EOPNOTSUPP);
@@ -83,7 +75,7 @@ static void a_command_carries_the_pax_index(void) {
 
 static void every_end_of_a_command_has_its_error(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint32_t in = 7, out[2] = {0xAA, 0xAA}, code = 1;
     CHECK_EQ(fab_switch_mrpc(sw, MRPC_PING, -1, &in, 4, out, 8, &code), 0);
     CHECK_EQ(code, 0);
@@ -101,7 +93,7 @@ static void every_end_of_a_command_has_its_error(void) {
     m->mailbox = MAILBOX_STUCK;
     CHECK_EQ(fab_switch_mrpc(sw, MRPC_PING, -1, &in, 4, out, 8, &code), -ETIMEDOUT);
     m->mailbox = MAILBOX_DEAF;
-    image_put(m->gas + GAS_MRPC_STATUS, 4, 0);
+    put(m->gas + GAS_MRPC_STATUS, 4, 0);
     CHECK_EQ(fab_switch_mrpc(sw, MRPC_PING, -1, &in, 4, out, 8, &code), -ETIMEDOUT);
     m->mailbox = MAILBOX_OK; /* the next command is tried all the same */
     CHECK_EQ(fab_switch_mrpc(sw, MRPC_PING, -1, &in, 4, out, 8, &code), 0);
@@ -113,7 +105,7 @@ static void every_end_of_a_command_has_its_error(void) {
 
 static void ports_say_what_they_are(void) {
     struct image *m = image_create(0x5200, 256, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     struct fab_port_info p[8];
     CHECK_EQ(fab_switch_ports(sw, p, 8), IMAGE_PORTS);
     CHECK_EQ(p[1].port, 8);
@@ -134,8 +126,8 @@ static void ports_say_what_they_are(void) {
     CHECK_EQ(p[4].phases, 256);
     CHECK_EQ(p[4].vc_offset, IMAGE_VC);
     CHECK_EQ(fab_switch_ports(sw, p, 2), 2);
-    image_put(image_pff(m, 0) + IMAGE_VC, 4, EXT_CAP_VC | IMAGE_VC << 20); /* bites its own tail */
-    image_put(image_pff(m, 0) + IMAGE_VC, 2, 0x1234);
+    put(image_pff(m, 0) + IMAGE_VC, 4, EXT_CAP_VC | IMAGE_VC << 20); /* bites its own tail */
+    put(image_pff(m, 0) + IMAGE_VC, 2, 0x1234);
     CHECK_EQ(fab_switch_ports(sw, p, 8), IMAGE_PORTS);
     CHECK_EQ(p[0].phases, 0);
     CHECK_EQ(p[0].vc_offset, 0);
@@ -147,7 +139,7 @@ static void ports_say_what_they_are(void) {
 
 static void routes_counters_and_bindings(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint8_t routes[16], ports[40];
     struct fab_port_counters c[40];
     m->topology_waits = 3;
@@ -164,17 +156,17 @@ static void routes_counters_and_bindings(void) {
     CHECK_EQ(fab_switch_counters(sw, ports, 16, c), 16);
     CHECK_EQ(m->commands, commands + 1); /* the type is set once */
     CHECK_EQ(fab_switch_bind(sw, 0, 16, 1, PDFID(0, 1)), 0);
-    CHECK_EQ(image_get(m->gas, 4), 0x01100001);
-    CHECK_EQ(image_get(m->gas + 4, 4), 1); /* and no next slot */
+    CHECK_EQ(get(m->gas, 4), 0x01100001);
+    CHECK_EQ(get(m->gas + 4, 4), 1); /* and no next slot */
     CHECK_EQ(fab_switch_bind(sw, 0, 17, 1, PDFID(0, 1)), -EREMOTEIO);
     CHECK_EQ(fab_switch_unbind(sw, 0, 16, 1, PDFID(0, 1)), 0);
-    CHECK_EQ(image_get(m->gas, 4), 0x01100002);
+    CHECK_EQ(get(m->gas, 4), 0x01100002);
     CHECK_EQ(fab_switch_port_control(sw, 8, FAB_PORT_RETRAIN), 0);
-    CHECK_EQ(image_get(m->gas, 4), 0x00000802);
+    CHECK_EQ(get(m->gas, 4), 0x00000802);
     commands = m->commands;
     CHECK_EQ(fab_switch_port_control(sw, 8, FAB_PORT_HOT_RESET), 0);
     CHECK_EQ(m->commands, commands + 2); /* set, and cleared again */
-    CHECK_EQ(image_get(m->gas, 4), 0x00000803);
+    CHECK_EQ(get(m->gas, 4), 0x00000803);
     CHECK_EQ(fab_switch_port_control(sw, 8, 4), -EINVAL);
     fab_switch_close(sw);
     image_free(m);
@@ -182,20 +174,20 @@ static void routes_counters_and_bindings(void) {
 
 static void link_events_are_cleared_and_stay_enabled(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint8_t ports[4];
-    uint32_t header = PFF_EVENT_HEADERS + PFF_EVENT_STRIDE * PFF_EVENT_LINK_STATE;
+    uint32_t header = PFF_EVENT_HEADERS + PFF_EVENT_STRIDE * PFF_LINK_STATE;
     CHECK_EQ(fab_switch_link_events(sw, ports, 4), 0);
     for (unsigned k = 1; k <= 2; k++) {
-        image_put(image_pff(m, k) + PFF_EVENT_SUMMARY, 4, 1u << PFF_EVENT_LINK_STATE);
-        image_put(image_pff(m, k) + header, 4, EVENT_OCCURRED | EVENT_EN_IRQ | 3 << 5);
+        put(image_pff(m, k) + PFF_EVENT_SUMMARY, 4, 1u << PFF_LINK_STATE);
+        put(image_pff(m, k) + header, 4, EVENT_OCCURRED | EVENT_EN_IRQ | 3 << 5);
     }
     CHECK_EQ(fab_switch_link_events(sw, ports, 1), 1);
     CHECK_EQ(ports[0], 8);
     CHECK_EQ(fab_switch_link_events(sw, ports, 4), 1); /* the other one waited */
     CHECK_EQ(ports[0], 16);
     CHECK_EQ(fab_switch_link_events(sw, ports, 4), 0);
-    CHECK_EQ(image_get(image_pff(m, 1) + header, 4), EVENT_EN_IRQ);
+    CHECK_EQ(get(image_pff(m, 1) + header, 4), EVENT_EN_IRQ);
     image_vanish(m);
     CHECK_EQ(fab_switch_link_events(sw, ports, 4), -ENODEV);
     fab_switch_close(sw);
@@ -204,7 +196,7 @@ static void link_events_are_cleared_and_stay_enabled(void) {
 
 static void functions_are_probed_and_grouped(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     struct fab_function_info f;
     uint32_t value;
     CHECK_EQ(fab_switch_function_probe(sw, PDFID(0, 1), &f), 0);
@@ -218,8 +210,8 @@ static void functions_are_probed_and_grouped(void) {
     CHECK_EQ(f.arbitration_offset, IMAGE_SHAPER);
     CHECK_EQ(f.groups, 0);
     CHECK_EQ(fab_switch_function_group(sw, PDFID(0, 2), 5), 0);
-    CHECK_EQ(image_get(m->functions[0][2] + IMAGE_ARI + ARI_CONTROL, 2), 5 << 4);
-    CHECK_EQ(image_get(m->functions[0][0] + IMAGE_ARI + ARI_CONTROL, 2), 1);
+    CHECK_EQ(get(m->functions[0][2] + IMAGE_ARI + ARI_CONTROL, 2), 5 << 4);
+    CHECK_EQ(get(m->functions[0][0] + IMAGE_ARI + ARI_CONTROL, 2), 1);
     CHECK_EQ(fab_switch_function_group(sw, PDFID(0, 2), 8), -EINVAL);
     CHECK_EQ(fab_switch_function_group(sw, PDFID(1, 2), 1), -EOPNOTSUPP);
     CHECK_EQ(fab_switch_function_read(sw, PDFID(0, 0), 2, 2, &value), 0);
@@ -236,17 +228,17 @@ static void functions_are_probed_and_grouped(void) {
 
 static void shapes_are_rounded_up_and_written_once(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     const uint8_t *row = m->functions[1][0] + IMAGE_SHAPER + SHAPER_TABLE + SHAPER_STRIDE * 2;
     CHECK_EQ(fab_switch_function_shape(sw, PDFID(1, 2), 1.5e6, 0, 5e9, INFINITY), 0);
-    CHECK_EQ(image_get(row, 4), 2);
-    CHECK_EQ(image_get(row + 4, 4), 0);
-    CHECK_EQ(image_get(row + 8, 4), 5000);
-    CHECK_EQ(image_get(row + 12, 4), 0);
+    CHECK_EQ(get(row, 4), 2);
+    CHECK_EQ(get(row + 4, 4), 0);
+    CHECK_EQ(get(row + 8, 4), 5000);
+    CHECK_EQ(get(row + 12, 4), 0);
     uint64_t writes = fab_bar_writes(m->bar);
     uint32_t commands = m->commands;
     CHECK_EQ(fab_switch_function_shape(sw, PDFID(1, 2), 1.5e6, 0, 5e9, 0), 0);
-    CHECK_EQ(image_get(row + 12, 4), 1); /* a ceiling of nothing is not "no ceiling" */
+    CHECK_EQ(get(row + 12, 4), 1); /* a ceiling of nothing is not "no ceiling" */
     uint64_t one = fab_bar_writes(m->bar) - writes;
     writes = fab_bar_writes(m->bar);
     CHECK_EQ(fab_switch_function_shape(sw, PDFID(1, 2), 1.5e6, 0, 5e9, 0), 0);
@@ -259,7 +251,7 @@ static void shapes_are_rounded_up_and_written_once(void) {
     CHECK_EQ(fab_switch_function_shape(sw, PDFID(1, 2), 0, 0, 1e17, 1), -ERANGE);
     CHECK_EQ(fab_switch_function_shape(sw, PDFID(1, 9), 0, 0, 1, 1), -ENOENT);
     CHECK_EQ(fab_switch_function_shape(sw, PDFID(0, 1), 0, 0, 1, 1), -EOPNOTSUPP);
-    CHECK_EQ(image_get(row, 4), 2); /* none of them changed anything */
+    CHECK_EQ(get(row, 4), 2); /* none of them changed anything */
     fab_switch_close(sw);
     image_free(m);
 }

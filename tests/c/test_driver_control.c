@@ -1,25 +1,13 @@
 /* Capabilities, config space, isolation, bifurcation and port bindings. */
 #include "check.h"
 #include "control_image.h"
+#include "quick_switch.h"
 
-#define QUICK_NS 200000
 enum { PF = FAB_AT_FUNCTION | PDFID(0, 0), VF = FAB_AT_FUNCTION | PDFID(0, 1) };
-
-static fab_switch *opened(struct control *c) {
-    fab_switch *sw = NULL;
-    CHECK_EQ(fab_switch_open(c->bar, &sw), 0);
-    fab_switch_set_timeout(sw, QUICK_NS);
-    return sw;
-}
-
-static void closed(struct control *c, fab_switch *sw) {
-    fab_switch_close(sw);
-    control_free(c);
-}
 
 static void every_capability_is_listed_with_its_place(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     struct fab_capability found[8];
     CHECK_EQ(fab_switch_capabilities(sw, 0, found, 8), 5);
     static const struct fab_capability want[] = {{0x01, 0x40, 3, 0},
@@ -47,7 +35,7 @@ static void every_capability_is_listed_with_its_place(void) {
     CHECK_EQ(fab_switch_capabilities(sw, FAB_AT_FUNCTION | PDFID(5, 0), found, 8), -EREMOTEIO);
     CHECK(fab_capability_name(0x7777, 1) == NULL);
     CHECK(fab_capability_name(0x7777, 0) == NULL);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void a_broken_list_is_reported_and_ends(void) {
@@ -74,24 +62,24 @@ static void a_broken_list_is_reported_and_ends(void) {
         {6, 2, 0, 3}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct control *c = control_create(0x5200);
-        fab_switch *sw = opened(c);
+        fab_switch *sw = open_quick(c->bar);
         struct fab_capability found[8];
         put(port_config(c, 0) + cases[i].at, cases[i].bytes, cases[i].value);
         CHECK_EQ(fab_switch_capabilities(sw, 0, found, 8), cases[i].rc);
-        closed(c, sw);
+        control_close(c, sw);
     }
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     struct fab_capability found[8];
     CHECK_EQ(fab_switch_capabilities(sw, 0, found, 8), 5);
     memset(port_config(c, 0), 0xFF, PFF_CONFIG_BYTES);
     CHECK_EQ(fab_switch_capabilities(sw, 0, found, 8), -ENODEV);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void config_space_is_read_and_written_in_its_widths(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     uint32_t value;
     CHECK_EQ(fab_switch_config_read(sw, 0, 0, 4, &value), 0);
     CHECK_EQ(value, 0x520011F8);
@@ -123,12 +111,12 @@ static void config_space_is_read_and_written_in_its_widths(void) {
         CHECK_EQ(rc, bad[i].rc);
         if (bad[i].rc != -EREMOTEIO) CHECK_EQ(c->writes, writes);
     }
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void isolation_is_set_and_what_is_missing_named(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     CHECK_EQ(fab_switch_isolate(sw, 0), 0);
     CHECK_EQ(get(port_config(c, 0) + AT_ACS + ACS_CTRL, 2), 0x1F); /* and the others are off */
     uint64_t writes = c->writes;
@@ -138,19 +126,19 @@ static void isolation_is_set_and_what_is_missing_named(void) {
     CHECK_EQ(get(port_config(c, 2) + AT_ACS + ACS_CTRL, 2), 0x1C);
     CHECK_EQ(fab_switch_isolate(sw, VF), 0);
     CHECK_EQ(get(c->now.functions[1] + AT_ACS + ACS_CTRL, 2), 0x0C);
-    ext(c->now.functions[0], AT_AER, 0x0001, AT_ARI); /* without the capability */
+    extended(c->now.functions[0], AT_AER, 0x0001, AT_ARI); /* without the capability */
     CHECK_EQ(fab_switch_isolate(sw, PF), FAB_ACS_REQUEST_REDIRECT | FAB_ACS_COMPLETION_REDIRECT);
     CHECK_EQ(fab_switch_isolate(sw, 5), -ENOENT);
     c->port_masks[AT_ACS + ACS_CTRL] = 0x0F; /* offered, but one of them does not take */
     put(port_config(c, 1) + AT_ACS + ACS_CTRL, 2, 0);
     CHECK_EQ(fab_switch_isolate(sw, 16), -EIO);
     CHECK_EQ(get(port_config(c, 1) + AT_ACS + ACS_CTRL, 2), 0);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void stacks_are_bifurcated_only_as_lanes_allow(void) {
     struct control *c = control_create(0x5100);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     uint8_t widths[FAB_STACK_PORTS];
     CHECK_EQ(fab_switch_bifurcation(sw, 0, widths), 1);
     CHECK_EQ(widths[0], 16);
@@ -187,12 +175,12 @@ static void stacks_are_bifurcated_only_as_lanes_allow(void) {
     CHECK_EQ(fab_switch_refusal(sw, NULL), 0x54043);
     c->now.bifurcation[1] = 3; /* no such code */
     CHECK_EQ(fab_switch_bifurcation(sw, 1, widths), -EPROTO);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void ports_are_bound_to_partitions(void) {
     struct control *c = control_create(0x5100);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     struct fab_port_binding all[8];
     CHECK_EQ(fab_switch_port_bindings(sw, all, 8), PSX_PORTS);
     CHECK(!all[0].bound && all[3].bound && all[3].partition == 1 && all[3].logical == 5);
@@ -218,12 +206,12 @@ static void ports_are_bound_to_partitions(void) {
     c->failed_binds = 0;
     c->slow_binds = UINT32_MAX;
     CHECK_EQ(fab_switch_port_bind(sw, 2, 1, 8), -ENOTRECOVERABLE); /* without end */
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void a_hung_command_leaves_its_name(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     uint8_t widths[FAB_STACK_PORTS];
     uint32_t command = 0;
     c->fault = HANG;
@@ -231,7 +219,7 @@ static void a_hung_command_leaves_its_name(void) {
     CHECK_EQ(fab_switch_bifurcation(sw, 0, widths), -ETIMEDOUT);
     CHECK_EQ(fab_switch_refusal(sw, &command), MRPC_IN_PROGRESS);
     CHECK_EQ(command, MRPC_STACK_BIF);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 int main(void) {

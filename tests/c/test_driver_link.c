@@ -1,26 +1,14 @@
 /* Links and virtual channels: what they negotiated, speeds, classes, tables. */
 #include "check.h"
 #include "control_image.h"
+#include "quick_switch.h"
 
-#define QUICK_NS 200000
 #define WAIT_NS 2000000
 enum { PF = FAB_AT_FUNCTION | PDFID(0, 0) };
 
-static fab_switch *opened(struct control *c) {
-    fab_switch *sw = NULL;
-    CHECK_EQ(fab_switch_open(c->bar, &sw), 0);
-    fab_switch_set_timeout(sw, QUICK_NS);
-    return sw;
-}
-
-static void closed(struct control *c, fab_switch *sw) {
-    fab_switch_close(sw);
-    control_free(c);
-}
-
 static void a_link_says_what_it_negotiated(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     struct fab_link link;
     CHECK_EQ(fab_switch_link(sw, 0, &link), 0);
     CHECK_EQ(link.max_lanes, 16);
@@ -55,12 +43,12 @@ static void a_link_says_what_it_negotiated(void) {
     CHECK_EQ(fab_switch_link_wait(sw, 0, WAIT_NS), -ETIMEDOUT);
     CHECK_EQ(fab_switch_link(sw, 0, &link), 0);
     CHECK(!link.active && link.lanes == 0);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void links_are_disabled_by_register_or_firmware(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     struct fab_link link;
     CHECK_EQ(fab_switch_link_disable(sw, 0, 1), 0);
     CHECK_EQ(fab_switch_link(sw, 0, &link), 0);
@@ -75,12 +63,12 @@ static void links_are_disabled_by_register_or_firmware(void) {
     CHECK_EQ(c->now.off[1], 1);
     CHECK_EQ(fab_switch_link_disable(sw, 16, 0), 0);
     CHECK_EQ(c->now.off[1], 0);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void channels_take_classes_without_sharing_them(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     struct fab_vc vcs[FAB_MAX_VCS];
     CHECK_EQ(fab_switch_vcs(sw, 0, vcs, FAB_MAX_VCS), VCS);
     CHECK(vcs[0].enabled && vcs[0].tcs == 0xFF && vcs[0].phases == PHASES);
@@ -125,12 +113,12 @@ static void channels_take_classes_without_sharing_them(void) {
     CHECK_EQ(fab_switch_vc_map(sw, 0, NULL, VCS), -EINVAL);
     CHECK_EQ(c->writes, writes);
     CHECK_EQ(fab_switch_vcs(sw, FAB_AT_FUNCTION | PDFID(1, 0), vcs, 8), -EOPNOTSUPP);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 static void tables_between_and_within_channels_are_loaded(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     static const struct fab_vc wish[VCS] = {
         {.enabled = 1, .tcs = 0x0F}, {.enabled = 1, .id = 6, .tcs = 0xF0}, {.id = 2}, {.id = 3}};
     uint8_t entries[PHASES], back[PHASES];
@@ -163,7 +151,7 @@ static void tables_between_and_within_channels_are_loaded(void) {
     CHECK_EQ(back[0], 32);
     CHECK_EQ(fab_switch_load_vc_port_table(sw, 0, VCS, entries, PHASES), -ENOENT);
     CHECK_EQ(fab_switch_vc_port_table(sw, 0, VCS, back, PHASES), -ENOENT);
-    closed(c, sw);
+    control_close(c, sw);
 }
 
 int main(void) {

@@ -4,18 +4,11 @@
 
 #include "check.h"
 #include "driver_image.h"
+#include "quick_switch.h"
 
-#define QUICK_NS 200000
 enum { PFF = 2, PORT = 16 }; /* the port under test */
 
 static const uint32_t bits_of[] = {1, 2, 4, 8};
-
-static fab_switch *opened(struct image *m) {
-    fab_switch *sw = NULL;
-    CHECK_EQ(fab_switch_open(m->bar, &sw), 0);
-    fab_switch_set_timeout(sw, QUICK_NS);
-    return sw;
-}
 
 static void fill(uint8_t *entries, unsigned phases, uint32_t *seed) {
     for (unsigned i = 0; i < phases; i++)
@@ -29,7 +22,7 @@ static bool in_force_is(struct image *m, const uint8_t *entries, unsigned phases
 
 static void only_what_differs_is_written(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint8_t entries[256] = {0};
     uint32_t vc = GAS_PFF + GAS_PFF_STRIDE * PFF + IMAGE_VC;
     memset(entries, 8, 128);
@@ -56,7 +49,7 @@ static void only_what_differs_is_written(void) {
 
 static void bad_tables_change_nothing(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint8_t entries[256] = {0};
     entries[9] = 7; /* no such port */
     CHECK_EQ(fab_switch_load_port_table(sw, PORT, entries, 128), -EINVAL);
@@ -71,7 +64,7 @@ static void bad_tables_change_nothing(void) {
     memset(entries, 8, 32);
     CHECK_EQ(fab_switch_load_function_table(sw, PDFID(0, 0), entries, 32), -EINVAL); /* group 8 */
     CHECK_EQ(fab_switch_load_function_table(sw, PDFID(1, 0), entries, 32), -EOPNOTSUPP);
-    CHECK_EQ(image_get(m->functions[0][0] + IMAGE_MFVC + VC0_STATUS, 2), 0);
+    CHECK_EQ(get(m->functions[0][0] + IMAGE_MFVC + VC0_STATUS, 2), 0);
     fab_switch_close(sw);
     image_free(m);
 }
@@ -81,7 +74,7 @@ static void random_tables_are_what_was_meant(void) {
     static const unsigned lengths[] = {32, 64, 128, 256};
     for (unsigned code = 0; code < 4; code++) {
         struct image *m = image_create(0x5200, 256, code);
-        fab_switch *sw = opened(m);
+        fab_switch *sw = open_quick(m->bar);
         uint8_t entries[256], back[256];
         for (int round = 0; round < 50; round++) {
             unsigned phases = lengths[image_random(&seed) % 4];
@@ -111,7 +104,7 @@ static void random_tables_are_what_was_meant(void) {
  * driver says so, else exactly the old one, registers included. */
 static void the_old_table_survives_a_failure_at_every_step(bool refuse) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint8_t old[256], entries[256], registers[128];
     uint32_t seed = 11, failures = 0;
     fill(old, 64, &seed);
@@ -142,7 +135,7 @@ static void the_old_table_survives_a_failure_at_every_step(bool refuse) {
 
 static void a_stuck_status_bit_times_out_and_is_undone(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint8_t old[256], entries[256];
     memset(old, 8, sizeof old);
     memset(entries, 40, sizeof entries);
@@ -156,7 +149,7 @@ static void a_stuck_status_bit_times_out_and_is_undone(void) {
     m->vc[PFF].stuck = 0;
     CHECK(fab_switch_load_port_table(sw, PORT, old, 128) > 0); /* loads although nothing differs */
     CHECK(in_force_is(m, old, 128));
-    image_put(m->vc[PFF].config + IMAGE_VC + VC0_STATUS, 2, 0xFFFF); /* gone in the middle */
+    put(m->vc[PFF].config + IMAGE_VC + VC0_STATUS, 2, 0xFFFF); /* gone in the middle */
     CHECK_EQ(fab_switch_load_port_table(sw, PORT, old, 128), -ENODEV);
     fab_switch_close(sw);
     image_free(m);
@@ -164,7 +157,7 @@ static void a_stuck_status_bit_times_out_and_is_undone(void) {
 
 static void a_module_s_table_is_undone_too(void) {
     struct image *m = image_create(0x5200, 128, 3);
-    fab_switch *sw = opened(m);
+    fab_switch *sw = open_quick(m->bar);
     uint8_t old[256], entries[256], back[256];
     memset(old, 1, sizeof old);
     memset(entries, 6, sizeof entries);

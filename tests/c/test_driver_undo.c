@@ -4,8 +4,8 @@
 
 #include "check.h"
 #include "control_image.h"
+#include "quick_switch.h"
 
-#define QUICK_NS 200000
 #define WAIT_NS 2000000
 
 typedef int (*operation)(fab_switch *sw);
@@ -100,13 +100,6 @@ static const struct {
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
-static fab_switch *opened(struct control *c) {
-    fab_switch *sw = NULL;
-    CHECK_EQ(fab_switch_open(c->bar, &sw), 0);
-    fab_switch_set_timeout(sw, QUICK_NS);
-    return sw;
-}
-
 static bool same(struct control *c, const struct state *before) {
     struct state now = snapshot(c);
     return memcmp(&now, before, sizeof now) == 0;
@@ -117,7 +110,7 @@ static unsigned fail_everywhere(unsigned i, enum fault fault, bool in_change) {
     unsigned failures = 0;
     for (uint64_t step = 1; step < 500; step++) {
         struct control *c = control_create(0x5200);
-        fab_switch *sw = opened(c);
+        fab_switch *sw = open_quick(c->bar);
         fab_change *change;
         struct fab_change_report report;
         struct fab_link link;
@@ -177,7 +170,7 @@ static void a_failure_at_any_step_leaves_things_as_they_were(void) {
 /* All of them in one change; then back, or kept. */
 static void a_change_over_everything_is_rolled_back_whole(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     fab_change *change;
     struct fab_change_report report;
     CHECK_EQ(fab_change_open(64, &change), 0);
@@ -211,7 +204,7 @@ static void a_change_over_everything_is_rolled_back_whole(void) {
 
 static void after_a_failure_a_change_takes_nothing_more(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     fab_change *change;
     struct fab_change_report report;
     CHECK_EQ(fab_change_open(2, &change), 0);
@@ -238,7 +231,7 @@ static void after_a_failure_a_change_takes_nothing_more(void) {
 /* A way back that fails is said, and the others are walked all the same. */
 static void a_way_back_that_fails_is_told(void) {
     struct control *c = control_create(0x5200);
-    fab_switch *sw = opened(c);
+    fab_switch *sw = open_quick(c->bar);
     fab_change *change;
     struct fab_change_report report;
     CHECK_EQ(fab_change_open(8, &change), 0);

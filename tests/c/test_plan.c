@@ -222,7 +222,7 @@ static void a_way_back_that_fails_is_said_and_read_again(void) {
 
 static uint32_t rate(struct bench *b, unsigned function, unsigned which) {
     const uint8_t *table = b->m[0]->functions[1][0] + IMAGE_SHAPER + SHAPER_TABLE;
-    return image_get(table + SHAPER_STRIDE * function + 4 * which, 4);
+    return get(table + SHAPER_STRIDE * function + 4 * which, 4);
 }
 
 static void shapes_are_part_of_all_or_nothing(void) {

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from help import ECHO, alive, inverse, until
+from channels import ECHO, alive, inverse, until
 from served import Served
 from wire import CMD, LOCAL, OPEN, Channel, gas_read_packet, header, mrpc_packet
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from help import alive
+from channels import alive
 from table import u32
 from wire import EVENT, LOCAL, Channel
 

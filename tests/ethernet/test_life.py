@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from help import ECHO, alive
+from channels import ECHO, alive
 from served import Served
 from wire import LOCAL, OPEN, Channel, header, mrpc_packet
 

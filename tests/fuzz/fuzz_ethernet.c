@@ -1,5 +1,6 @@
 /* Any bytes from a client of the management protocol, in any pieces, its answers taken in any
- * pieces: the session stays in its buffers, answers whole packets and never more than requests. */
+ * pieces: the session stays in its buffers, answers whole packets and never more than requests.
+ * At least 50 executions a second. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* Any vfio-user messages with any descriptors: each is answered within the answer's room or ends
- * the session, no descriptor is left over, and the device is there afterwards. */
+ * the session, no descriptor is left over, and the device is there afterwards.
+ * At least 200 executions a second. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

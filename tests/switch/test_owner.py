@@ -31,6 +31,43 @@ def shared() -> Iterator[str]:
         emulate.terminate()
 
 
+def test_commands_of_two_processes_do_not_mix(shared: str) -> None:
+    code = (
+        "import fabcore, sys\n"
+        "s = fabcore.Switch(fabcore.Bar.open(sys.argv[1] + '/0'))\n"
+        "for k in range(2000):\n"
+        "    word = (k * 2654435761 + int(sys.argv[2])) & 0xFFFFFFFF\n"
+        "    reply = s.mrpc(0x100, word.to_bytes(4, 'little'), 8)\n"
+        "    assert int.from_bytes(reply[4:], 'little') == word ^ 0xFFFFFFFF, k\n"
+    )
+    others = [subprocess.Popen([sys.executable, "-c", code, shared, str(k)]) for k in range(2)]
+    assert [other.wait(60) for other in others] == [0, 0]
+
+
+def test_who_keeps_the_mailbox_is_named(folder: Path) -> None:
+    image = bytearray(1 << 22)
+    image[0x800 + 4] = 1  # a firmware that is at a command for ever
+    image[0x2000:0x2002] = (0x5200).to_bytes(2, "little")
+    (folder / "image").write_bytes(image)
+    code = (
+        "import fabcore, sys\n"
+        "s = fabcore.Switch(fabcore.Bar.open(sys.argv[1]))\n"
+        "s.set_timeout(60)\n"
+        "s.mrpc(0x100, b'', 8)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(folder / "image")]) as other:
+        switch = fabcore.Switch(fabcore.Bar.open(str(folder / "image")))
+        while not switch.bar.read32(0x800):
+            time.sleep(0.01)
+        switch.set_timeout(0.1)
+        with pytest.raises(fabcore.FirmwareError, match=f"process {other.pid} is inside") as error:
+            switch.mrpc(0x100, b"", 8)
+        assert (error.value.end, error.value.code) == ("busy", other.pid)
+        with pytest.raises(fabcore.FirmwareError, match=f"process {other.pid} is inside"):
+            switch.temperature()
+        other.kill()
+
+
 def run(target: str, *more: str) -> list[str]:
     return [sys.executable, "-m", "fabcore", "run", "--node", target, *more]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fabcore.cli.base import Group, emit
+from fabcore.cli.base import POLICY_HELP, Group, Json, Seed, emit
 
 app = typer.Typer(
     cls=Group,
@@ -15,13 +15,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of text.")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same run.")]
-POLICY_HELP = (
-    "adaptive: whatever fits is admitted, grants follow the prediction. "
-    "literal: the published algorithm."
 )
 
 
@@ -165,7 +158,7 @@ def emulate(
     faults: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Fault script: [[fault]] at_s, kind, switch, port, for_s."
+            metavar="FILE", help=r"Fault script: [\[fault]] at_s, kind, switch, port, for_s."
         ),
     ] = None,
     seed: Seed = 0,

@@ -1,4 +1,4 @@
-"""What every command shares: ends (errors, signals, broken pipes), JSON and consoles."""
+"""What every command shares: options, ends (errors, signals, broken pipes), JSON and consoles."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from typer.core import TyperGroup
 
 from fabcore.errors import FabricError, OwnerError, TraceError
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit statuses
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of text.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same run.")]
+POLICY_HELP = (
+    "adaptive: whatever fits is admitted, grants follow the prediction. "
+    "literal: the published algorithm."
+)
 
 
 class Stopped(BaseException):

@@ -61,13 +61,14 @@ def discover(switches: list[Switch], name: str = "node") -> Topology:
     modules: list[ModuleSpec] = []
     specs: list[SwitchSpec] = []
     for k, switch in enumerate(switches):
-        specs.append(SwitchSpec(k, switch.identify()["device_id"]))
+        spec = SwitchSpec(k, switch.identify()["device_id"])
+        specs.append(spec)
         pdfids = read_pdfids(switch)
         for info in switch.ports():
             kind = KINDS.get(info["kind"])
             if kind is None:
                 continue
-            ports.append(_port(k, kind, info))
+            ports.append(_port(spec, kind, info))
             if kind == "module":
                 fid = pdfids.get((info["port"], 0), pdfid(info["index"], 0))
                 modules.append(_module(switch, info["index"], fid))
@@ -87,12 +88,12 @@ def discover(switches: list[Switch], name: str = "node") -> Topology:
     )
 
 
-def _port(k: int, kind: str, info: dict[str, int]) -> Port:
+def _port(spec: SwitchSpec, kind: str, info: dict[str, int]) -> Port:
     lanes = info["cfg_lanes"]
     index = info["index"] if info["index"] != 0xFF else 0
-    gen = info["gen"] or 5  # a link that is down has no negotiated rate
+    gen = info["gen"] or spec.generation  # a link that is down has no negotiated rate
     phases = info["phases"] or 32
-    return Port(k, info["port"], kind, index, gen, lanes, f"x{lanes}", phases)  # type: ignore[arg-type]
+    return Port(spec.id, info["port"], kind, index, gen, lanes, f"x{lanes}", phases)  # type: ignore[arg-type]
 
 
 def _module(switch: Switch, index: int, fid: int) -> ModuleSpec:

@@ -1,4 +1,4 @@
-"""Small helpers of the tests of connections."""
+"""What tests of connections ask of a channel: that it answers, that something comes about."""
 
 from __future__ import annotations
 
