@@ -105,7 +105,7 @@ void event_build(struct node_switch *sw) {
 /* ---- who is told ---- */
 
 void event_raise(struct node_switch *sw, unsigned vector) {
-    if (vector < VECTORS) sw->told[vector] = 1;
+    if (vector < VECTORS) sw->told[vector] = sw->node->told = 1;
 }
 
 void event_deliver(struct node_switch *sw) {
@@ -117,6 +117,8 @@ void event_deliver(struct node_switch *sw) {
 }
 
 void node_deliver(struct fab_node *node) {
+    if (!node->told) return; /* every register write asks */
+    node->told = 0;
     for (uint32_t k = 0; k < node->config.switches; k++) event_deliver(&node->switches[k]);
 }
 

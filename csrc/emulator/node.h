@@ -138,6 +138,7 @@ struct fab_node {
     uint32_t bound_count; /* functions bound: (module << 6 | function), for the steps */
     uint16_t bound[NODE_MODULES * FAB_MAX_FUNCTIONS];
 
+    uint8_t told; /* some switch's `told` has a vector */
     pthread_mutex_t lock;
     uint64_t moved_ns; /* time moved since creation; time_ns is UTC in real time */
     int ready;         /* created: what happens from now on is told */
