@@ -68,8 +68,9 @@ class Chassis:
         if owner is not None:
             self.owner.take(owner)
         self.isolation = Isolation(self.switches)
-        self.topology = topology if topology is not None else discover(self.switches)
-        self.pdfids = Pdfids(self.switches, self.topology)
+        found = [read_pdfids(switch) for switch in self.switches]
+        self.topology = topology if topology is not None else discover(self.switches, found=found)
+        self.pdfids = Pdfids(self.switches, self.topology, found)
         self.absent: dict[int, str] = {}  # modules that nothing can be put on, and why
         self.arbitration = self._probe_modules()
         self._free = {

@@ -22,7 +22,10 @@ def pdfid(module: int, function: int) -> int:
     return module << 6 | function
 
 
-def read_pdfids(switch: Switch) -> dict[tuple[int, int], int]:
+Found = dict[tuple[int, int], int]  # (port, function) -> pdfid, of one switch
+
+
+def read_pdfids(switch: Switch) -> Found:
     """(port, function) -> pdfid, as the switch's GFMS database says; empty where there is none."""
     if switch.identify()["device_id"] >> 8 not in PAX_IDS:
         return {}
@@ -36,13 +39,17 @@ class Pdfids:
     has the id of the modelled encoding.
     """
 
-    def __init__(self, switches: list[Switch], topology: Topology) -> None:
+    def __init__(
+        self, switches: list[Switch], topology: Topology, found: list[Found] | None = None
+    ) -> None:
+        """found: what `read_pdfids` gave of each switch; None = read now."""
         self._known: dict[tuple[int, int], int] = {}
-        found = [read_pdfids(switch) for switch in switches]
+        if found is None:
+            found = [read_pdfids(switch) for switch in switches]
         for port in topology.module_ports:
             self.learn(port, found[port.switch])
 
-    def learn(self, port: Port, found: dict[tuple[int, int], int]) -> None:
+    def learn(self, port: Port, found: Found) -> None:
         """The ids of one module's functions, from what `read_pdfids` gives of its switch."""
         for (at, function), fid in found.items():
             if at == port.port:
@@ -53,11 +60,13 @@ class Pdfids:
         return self._known.get((module, function), pdfid(module, function))
 
 
-def discover(switches: list[Switch], name: str = "node") -> Topology:
+def discover(
+    switches: list[Switch], name: str = "node", found: list[Found] | None = None
+) -> Topology:
     """Walks every port of every switch; TopologyError when what they say does not fit together.
 
     Module indices come from the physical slot numbers, host indices from the port configuration,
-    fabric links from where each fabric port says that its link ends.
+    fabric links from where each fabric port says that its link ends. found: as of `Pdfids`.
     """
     ports: list[Port] = []
     links: set[Link] = set()
@@ -66,7 +75,7 @@ def discover(switches: list[Switch], name: str = "node") -> Topology:
     for k, switch in enumerate(switches):
         spec = SwitchSpec(k, switch.identify()["device_id"])
         specs.append(spec)
-        pdfids = read_pdfids(switch)
+        pdfids = read_pdfids(switch) if found is None else found[k]
         for info in switch.ports():
             kind = KINDS.get(info["kind"])
             if kind is None:
